@@ -1,0 +1,1 @@
+"""Who asks, how much, through which loader and from which cache: plain async functions."""

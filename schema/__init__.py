@@ -1,0 +1,1 @@
+"""Everything GraphQL: types, roots, extensions and the snapshot of the contract."""

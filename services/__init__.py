@@ -1,0 +1,1 @@
+"""What Crier does, without a word of GraphQL or HTTP serving."""

@@ -1,0 +1,1 @@
+"""PostgreSQL, Redis and secrets: the machinery that services stand on."""

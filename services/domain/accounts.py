@@ -1,0 +1,87 @@
+"""Connected accounts, and the platforms they live on."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+EXPIRY_WARNING = timedelta(days=14)
+"""An account that is not refreshed shows EXPIRING from this long before its token ends."""
+
+
+class Platform(StrEnum):
+    """Where posts go."""
+
+    INSTAGRAM = "INSTAGRAM"
+    FACEBOOK = "FACEBOOK"
+    YOUTUBE = "YOUTUBE"
+
+    @property
+    def breaker(self) -> str:
+        """The name of the circuit breaker before this platform's API."""
+        return f"{self.value.lower()}-api"
+
+
+class AccountStatus(StrEnum):
+    """Whether an account can publish."""
+
+    CONNECTED = "CONNECTED"
+    EXPIRING = "EXPIRING"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+    DISCONNECTED = "DISCONNECTED"
+
+    @property
+    def can_publish(self) -> bool:
+        """Whether the platform would take a post from this account now."""
+        return self in (AccountStatus.CONNECTED, AccountStatus.EXPIRING)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account on one platform, connected by one user; its tokens never leave the services."""
+
+    id: UUID
+    user_id: UUID
+    platform: Platform
+    external_id: str
+    handle: str
+    display_name: str
+    avatar_url: str | None
+    status: AccountStatus
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a platform gave us to act for an account."""
+
+    access: str
+    refresh: str | None = None
+    expires_at: datetime | None = None
+    """When the access token ends; None for one that does not."""
+    scopes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Tokens(expires_at={self.expires_at!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedProfile:
+    """An account as the platform describes it at the end of an OAuth round trip."""
+
+    external_id: str
+    handle: str
+    display_name: str
+    avatar_url: str | None
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFilter:
+    """Which accounts a list shows; None means all."""
+
+    platforms: tuple[Platform, ...] | None = None
+    statuses: tuple[AccountStatus, ...] | None = None

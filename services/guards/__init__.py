@@ -1,0 +1,1 @@
+"""What stands before a call that costs: limits and circuit breakers."""

@@ -1,0 +1,1 @@
+"""The platforms' own HTTP APIs, one client each, behind one protocol."""

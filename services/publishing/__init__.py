@@ -1,0 +1,1 @@
+"""From a due target to a recorded end: claim, publish, retry, rescue, reconcile."""

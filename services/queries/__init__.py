@@ -1,0 +1,1 @@
+"""All SQL about people's data."""
