@@ -1,0 +1,71 @@
+# Everything a fresh machine needs is Python 3.11+, pip and make: each target sets itself up.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_ARGS ?= -n 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lint types contracts schema snapshot lock clean setup setup-dev
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: setup ## Start everything here: PostgreSQL, Redis, API, worker and sandbox, with demo data
+	@exec $(BIN)/python -m app run
+
+test: setup-dev ## Run every test on real servers of its own
+	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup-dev lint types contracts snapshot test ## All that must hold before a change lands
+
+lint: setup-dev
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+
+types: setup-dev
+	@$(BIN)/mypy
+
+contracts: setup-dev
+	@$(BIN)/lint-imports --no-cache
+
+snapshot: setup-dev
+	@$(BIN)/python -m app schema --check
+
+format: setup-dev ## Put the code into the house's form
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+schema: setup ## Write the schema's snapshot anew
+	@$(BIN)/python -m app schema
+
+lock: setup-dev ## Resolve the dependencies anew, with hashes
+	@$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --quiet --upgrade pyproject.toml --group local -o requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --quiet --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what the targets above made, but for data
+	rm -rf .venv .assets .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# A stamp is as new as the lock file that was installed.
+setup: .venv/run.stamp .assets/stamp
+setup-dev: .venv/dev.stamp .assets/stamp
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Crier needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@echo "Making .venv …"
+	@$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements.lock | .venv/pyvenv.cfg
+	@echo "Installing the pinned dependencies …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock | .venv/pyvenv.cfg
+	@echo "Installing the pinned dependencies …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@ .venv/run.stamp
+
+.assets/stamp: app/pages/package-lock.json app/pages/build.mjs app/pages/graphiql.js | .venv/run.stamp
+	@$(BIN)/python -m app.assets
+	@touch $@

@@ -1,0 +1,45 @@
+"""What operators look at: the queue, the workers, and what other operators did."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """How many targets stand where, and how late the queue is."""
+
+    due: int
+    """Waiting for a worker although their time has come."""
+    scheduled: int
+    publishing: int
+    retrying: int
+    blocked: int
+    unconfirmed: int
+    oldest_due_at: datetime | None
+    lateness_seconds: float
+    """How long the oldest due target has been waiting; 0 where nothing is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """One worker process and its heartbeat."""
+
+    id: UUID
+    started_at: datetime
+    last_beat_at: datetime
+    publishing: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One admin action."""
+
+    id: UUID
+    at: datetime
+    actor_id: UUID
+    action: str
+    subject: str
+    detail: Mapping[str, Any]

@@ -1,0 +1,305 @@
+"""The use cases of posts. Every change is one transaction with its event in it, in three beats: lock and check, act,
+settle. Whatever the person can mend raises `Refused` and changes nothing.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.backends.transactions import DatabaseTransactionService, Transaction
+from services.domain.changes import UNSET, FailedFilter, PostChanges
+from services.domain.drafts import PostDraft
+from services.domain.edits import (
+    CANCELABLE,
+    EDITABLE,
+    RETRYABLE,
+    check_editable,
+    check_not_in_flight,
+    check_retry,
+    check_version,
+    due_status,
+    redraft,
+    require,
+    targets_in,
+)
+from services.domain.errors import ErrorCode, refuse
+from services.domain.events import Event
+from services.domain.ids import new_id
+from services.domain.posts import Post, PostState, PostStatus, TargetStatus
+from services.domain.urls import is_web_url
+from services.domain.viewers import Viewer
+from services.posts.composing import Composer, Composition
+from services.queries import drafting
+from services.queries.states import LockedPost, lock_state, post_tag, read_state, settle_post
+from services.queries.targets import find_targets
+
+SOON = timedelta(seconds=2)
+"""Workers are woken for what is due within this; they look for what comes later at least once a second."""
+
+RETRY_BATCH = 200
+FIRST_KEY = UUID(int=0)
+
+Act = Callable[[Transaction, LockedPost], Awaitable[dict[str, Any]]]
+"""What a use case does to a locked post; answers with the post's own new values."""
+
+
+class PostService:
+    """Schedules posts, and does what can happen to them afterwards."""
+
+    def __init__(
+        self, *, transactions: DatabaseTransactionService, composer: Composer, now: Callable[[], datetime]
+    ) -> None:
+        self._transactions = transactions
+        self._composer = composer
+        self._now = now
+
+    async def schedule_post(self, viewer: Viewer, draft: PostDraft, *, idempotency_key: str | None) -> PostState:
+        """A new post that goes out at its time; the same key and input again gives the same post."""
+        return await self._create(viewer, draft, "schedulePost", idempotency_key)
+
+    async def create_draft(self, viewer: Viewer, draft: PostDraft, *, idempotency_key: str | None) -> PostState:
+        """A new post that goes nowhere yet."""
+        return await self._create(viewer, draft, "createDraft", idempotency_key)
+
+    async def update_post(
+        self, viewer: Viewer, post_id: UUID, changes: PostChanges, *, expected_version: int | None
+    ) -> PostState:
+        """Change what has not gone out; what was prepared of it is discarded."""
+
+        async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
+            check_editable(locked.state)
+            draft = redraft(locked.state, changes)
+            keeps_time = changes.scheduled_at is UNSET
+            composition = await self._composer.compose(tx.connection, viewer.user.id, draft, keeps_time=keeps_time)
+
+            await self._rewrite_targets(tx, locked.state, composition, keeps_time=keeps_time)
+            if changes.media is not UNSET:
+                await drafting.replace_media(tx.connection, post_id, self._composer.media(post_id, composition))
+            await self._wake_for(tx, draft.scheduled_at)
+            return {"caption": draft.caption, "link": draft.link, "scheduled_at": draft.scheduled_at}
+
+        return await self._change(viewer, post_id, act, expected_version=expected_version)
+
+    async def reschedule_post(
+        self, viewer: Viewer, post_id: UUID, scheduled_at: datetime, *, expected_version: int | None
+    ) -> PostState:
+        """Give what has not gone out another time; what was canceled, missed or failed is due again."""
+        self._composer.check_time(scheduled_at)
+        return await self._move(viewer, post_id, scheduled_at, expected_version)
+
+    async def publish_post_now(self, viewer: Viewer, post_id: UUID, *, expected_version: int | None) -> PostState:
+        """Send at once what has not gone out."""
+        return await self._move(viewer, post_id, self._now(), expected_version)
+
+    async def cancel_post(self, viewer: Viewer, post_id: UUID, *, expected_version: int | None) -> PostState:
+        """What is not out will not go out; what is out stays."""
+
+        async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
+            targets = require(targets_in(locked.state, CANCELABLE), "Nothing of this post is still to come.")
+            canceled = {**drafting.UNPREPARED, "status": TargetStatus.CANCELED, "next_attempt_at": None}
+            await drafting.update_targets(tx.connection, [target.id for target in targets], **canceled)
+            return {}
+
+        return await self._change(viewer, post_id, act, expected_version=expected_version)
+
+    async def delete_post(self, viewer: Viewer, post_id: UUID) -> UUID:
+        """Forget the post; what is on the platforms stays there."""
+
+        async def delete(tx: Transaction) -> UUID:
+            locked = await self._lock(tx, viewer, post_id)
+            check_not_in_flight(locked.in_flight)
+            await drafting.delete_post(tx.connection, post_id)
+            owner = locked.state.post.user_id
+            await tx.emit(Event(owner, "POST_DELETED", {"id": post_id.hex}, (post_tag(owner),)))
+            return post_id
+
+        return await self._transactions.execute_in_transaction(delete)
+
+    async def retry_post(self, viewer: Viewer, post_id: UUID, *, accept_duplicate: bool) -> PostState:
+        """Send again what failed or was missed; what may be out already only if a duplicate is accepted."""
+
+        async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
+            targets = check_retry(targets_in(locked.state, RETRYABLE), accept_duplicate=accept_duplicate)
+            await self._send_again(tx, [target.id for target in targets])
+            return {}
+
+        return await self._change(viewer, post_id, act, expected_version=None)
+
+    async def confirm_published(self, viewer: Viewer, target_id: UUID, *, permalink: str | None) -> PostState:
+        """The person saw the post on the platform: an UNCONFIRMED target is PUBLISHED."""
+        if permalink is not None and not is_web_url(permalink):
+            raise refuse(ErrorCode.VALIDATION_FAILED, "The permalink must be an http or https URL.", "permalink")
+        post_id = await self._post_of(viewer, target_id)
+
+        async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
+            unconfirmed = [t for t in targets_in(locked.state, {TargetStatus.UNCONFIRMED}) if t.id == target_id]
+            require(unconfirmed, "Only an unconfirmed target can be confirmed.")
+            published = {"status": TargetStatus.PUBLISHED, "published_at": self._now(), "permalink": permalink}
+            forgotten = {"error_code": None, "error_message": None, "error_retryable": None}
+            await drafting.update_targets(
+                tx.connection, [target_id], **drafting.UNPREPARED, **published, **forgotten, next_attempt_at=None
+            )
+            return {}
+
+        return await self._change(viewer, post_id, act, expected_version=None)
+
+    async def retry_failed(self, wanted: FailedFilter) -> int:
+        """For operators: send every failed target again that the filter means; gives how many there were."""
+        retried, after = 0, FIRST_KEY
+        while True:
+
+            async def retry_batch(tx: Transaction, after: UUID = after) -> tuple[int, list[UUID]]:
+                batch = await drafting.failed_targets(tx.connection, wanted, after=after, limit=RETRY_BATCH)
+                for post_id, target_ids in batch.items():
+                    if await lock_state(tx.connection, post_id, owner=None) is None:
+                        continue
+                    await self._send_again(tx, target_ids)
+                    await self._settle(tx, post_id)
+                return sum(map(len, batch.values())), list(batch)
+
+            count, post_ids = await self._transactions.execute_in_transaction(retry_batch)
+            if not post_ids:
+                return retried
+            retried, after = retried + count, post_ids[-1]
+
+    async def _create(self, viewer: Viewer, draft: PostDraft, operation: str, key: str | None) -> PostState:
+        fingerprint = hashlib.sha256(orjson.dumps(draft, default=str, option=orjson.OPT_SORT_KEYS)).digest()
+        owner, post_id = viewer.user.id, new_id()
+
+        async def create(tx: Transaction) -> PostState:
+            if key is not None:
+                known, object_id = await drafting.claim_key(
+                    tx.connection,
+                    user_id=owner,
+                    operation=operation,
+                    key=key,
+                    fingerprint=fingerprint,
+                    object_id=post_id,
+                )
+                if known != fingerprint:
+                    message = "This idempotency key was used before with other input."
+                    raise refuse(ErrorCode.IDEMPOTENCY_MISMATCH, message, "idempotencyKey")
+                if object_id != post_id:
+                    state = await read_state(tx.connection, object_id, owner=owner)
+                    if state is None:
+                        raise refuse(ErrorCode.NOT_FOUND, "The post that this key made was deleted.", "idempotencyKey")
+                    return state
+
+            composition = await self._composer.compose(tx.connection, owner, draft)
+
+            await self._insert(tx, owner, post_id, composition)
+            await self._wake_for(tx, draft.scheduled_at)
+
+            return await self._settle(tx, post_id)
+
+        return await self._transactions.execute_in_transaction(create)
+
+    async def _insert(self, tx: Transaction, owner: UUID, post_id: UUID, composition: Composition) -> None:
+        draft, now = composition.draft, self._now()
+        post = Post(
+            id=post_id,
+            user_id=owner,
+            caption=draft.caption,
+            link=draft.link,
+            status=PostStatus.DRAFT,
+            scheduled_at=draft.scheduled_at,
+            published_at=None,
+            created_at=now,
+            updated_at=now,
+            version=0,
+        )
+        await drafting.insert_post(tx.connection, post)
+        await drafting.insert_targets(tx.connection, post, self._composer.targets(post_id, composition))
+        await drafting.replace_media(tx.connection, post_id, self._composer.media(post_id, composition))
+
+    async def _rewrite_targets(
+        self, tx: Transaction, state: PostState, composition: Composition, *, keeps_time: bool
+    ) -> None:
+        """Targets of accounts no longer picked go, new ones come, the others take on their new content and time."""
+        draft, c = composition.draft, tx.connection
+        present = {target.account_id: target for target in state.targets}
+        gone = [target for target in state.targets if target.account_id not in draft.account_ids]
+        if any(target.status not in EDITABLE for target in gone):
+            raise refuse(
+                ErrorCode.NOT_POSSIBLE_NOW, "An account cannot be left out once it is out there.", "accountIds"
+            )
+        await drafting.delete_targets(c, [target.id for target in gone])
+
+        wanted = self._composer.targets(state.post.id, composition)
+        new = [target for target in wanted if target.account_id not in present]
+        await drafting.insert_targets(c, state.post, new, first_position=len(state.targets))
+
+        kept = {present[t.account_id].id: t for t in wanted if t.account_id in present}
+        editable = {target.id for target in targets_in(state, EDITABLE)} & kept.keys()
+        await drafting.update_variants(c, {key: (t.caption, t.options) for key, t in kept.items() if key in editable})
+        if keeps_time:
+            await drafting.update_targets(c, editable, checkpoint={}, step=None, step_began_at=None)
+            return
+        status = due_status(draft.scheduled_at)
+        await drafting.update_targets(
+            c, editable, **{**drafting.UNPREPARED, "status": status, "next_attempt_at": draft.scheduled_at}
+        )
+        await drafting.move_targets(c, state.post.id, draft.scheduled_at)
+
+    async def _move(
+        self, viewer: Viewer, post_id: UUID, scheduled_at: datetime, expected_version: int | None
+    ) -> PostState:
+        changes = PostChanges(scheduled_at=scheduled_at)
+
+        async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
+            targets = require(targets_in(locked.state, EDITABLE), "Nothing of this post is still to come.")
+            draft = redraft(locked.state, changes)
+            await self._composer.compose(tx.connection, viewer.user.id, draft, keeps_time=True)
+
+            due = {**drafting.UNPREPARED, "status": TargetStatus.SCHEDULED, "next_attempt_at": scheduled_at}
+            await drafting.update_targets(tx.connection, [target.id for target in targets], **due)
+            await drafting.move_targets(tx.connection, post_id, scheduled_at)
+            await self._wake_for(tx, scheduled_at)
+            return {"scheduled_at": scheduled_at}
+
+        return await self._change(viewer, post_id, act, expected_version=expected_version)
+
+    async def _send_again(self, tx: Transaction, target_ids: Collection[UUID]) -> None:
+        again = {**drafting.UNPREPARED, "status": TargetStatus.RETRYING, "next_attempt_at": self._now()}
+        await drafting.update_targets(tx.connection, target_ids, **again, failure_count=0)
+        await drafting.wake_workers(tx.connection)
+
+    async def _change(self, viewer: Viewer, post_id: UUID, act: Act, *, expected_version: int | None) -> PostState:
+        async def change(tx: Transaction) -> PostState:
+            locked = await self._lock(tx, viewer, post_id)
+            check_version(locked.state, expected_version)
+            check_not_in_flight(locked.in_flight)
+
+            values = await act(tx, locked)
+
+            return await self._settle(tx, post_id, **values)
+
+        return await self._transactions.execute_in_transaction(change)
+
+    async def _lock(self, tx: Transaction, viewer: Viewer, post_id: UUID) -> LockedPost:
+        locked = await lock_state(tx.connection, post_id, owner=viewer.user.id)
+        if locked is None:
+            raise refuse(ErrorCode.NOT_FOUND, "You have no such post.", "id")
+        return locked
+
+    async def _settle(self, tx: Transaction, post_id: UUID, **values: Any) -> PostState:
+        state, event = await settle_post(tx.connection, post_id, **values)
+        await tx.emit(event)
+        return state
+
+    async def _wake_for(self, tx: Transaction, scheduled_at: datetime | None) -> None:
+        if scheduled_at is not None and scheduled_at <= self._now() + SOON:
+            await drafting.wake_workers(tx.connection)
+
+    async def _post_of(self, viewer: Viewer, target_id: UUID) -> UUID:
+        async def find(tx: Transaction) -> UUID:
+            found = await find_targets(tx.connection, [target_id], owner=viewer.user.id)
+            if target_id not in found:
+                raise refuse(ErrorCode.NOT_FOUND, "You have no such target.", "targetId")
+            return found[target_id].post_id
+
+        return await self._transactions.execute_in_transaction(find, read_only=True)

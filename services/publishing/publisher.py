@@ -1,0 +1,236 @@
+"""One claimed target, from start to end.
+
+    ask the platform, if the last step may have shown the post
+    loop: save the checkpoint ─► do the step ─► look at its outcome
+    let go: the target's new state, its ledger, its quota slot and the event are one transaction
+
+No transaction is open across a platform call. A target is let go once, under its lease; where even that fails, the
+lease runs out and `rescue` has the next worker ask the platform.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from services.backends.secrets import SecretBox
+from services.backends.transactions import DatabaseTransactionService, Transaction
+from services.domain.accounts import Platform
+from services.domain.errors import CircuitOpen, CrierError, ErrorCode
+from services.domain.posts import AttemptOutcome
+from services.domain.publishing import (
+    Advanced,
+    Delivery,
+    Failure,
+    FailureKind,
+    Finding,
+    Pending,
+    Published,
+    Rejected,
+    Step,
+    StepOutcome,
+    Unknown,
+)
+from services.guards.circuit_breaker import CircuitBreakerService
+from services.guards.quotas import Quotas
+from services.providers.base import Provider
+from services.publishing.endings import Ending, Endings, Slot
+from services.publishing.runs import Run
+from services.queries.claims import Claim
+from services.queries.connections import mark_account
+from services.queries.leases import begin_step, release_target
+from services.queries.states import lock_post, settle_post
+
+log = structlog.get_logger(__name__)
+
+SHORT_POLL = timedelta(seconds=3)
+"""A platform that will be ready this soon is waited for; for longer the target is let go meanwhile."""
+
+FIND_OUT = Step("find_out", shows=False)
+ASK_AGAIN = timedelta(seconds=5)
+UNFORESEEN = "Something unforeseen happened on our side."
+STOPPED = "The worker stopped while the post was being shown."
+
+
+class Publisher:
+    """Sends claimed targets to their platforms."""
+
+    def __init__(
+        self,
+        *,
+        transactions: DatabaseTransactionService,
+        providers: Mapping[Platform, Provider],
+        breakers: CircuitBreakerService,
+        quotas: Quotas,
+        secrets: SecretBox,
+        endings: Endings,
+        media_url: Callable[[str], str],
+        now: Callable[[], datetime],
+        lease_for: timedelta,
+    ) -> None:
+        """`media_url` makes a stored address of an upload one that a platform can fetch now."""
+        self._transactions = transactions
+        self._providers = providers
+        self._breakers = breakers
+        self._quotas = quotas
+        self._secrets = secrets
+        self._endings = endings
+        self._media_url = media_url
+        self._now = now
+        self._lease_for = lease_for
+
+    async def publish(self, claim: Claim) -> None:
+        """Take the target as far as it goes now, and let it go. Cancellation hands it back to other workers."""
+        run = Run(claim, self._delivery(claim), began_at=self._now())
+        try:
+            ending = await self._advance(run)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._let_go(run, self._interrupted(run)))
+            raise
+        if ending is None:
+            log.info("publish.lease_lost", target=str(claim.target_id))
+            return
+        await self._let_go(run, ending)
+
+    async def _advance(self, run: Run) -> Ending | None:
+        """How this run ends; None where the lease was lost on the way."""
+        provider = self._providers[run.claim.platform]
+        if run.claim.step_shows:
+            run.begin(FIND_OUT, self._now())
+            ending = await self._judge(run, await self._call(run, provider.find_out))
+            if ending is not None:
+                return ending
+        while True:
+            if not await self._begin(run, provider.next_step(run.delivery)):
+                return None
+            ending = await self._judge(run, await self._call(run, provider.perform))
+            if ending is not None:
+                return ending
+
+    async def _begin(self, run: Run, step: Step) -> bool:
+        """Save where the step starts from. What has no result yet and shows nothing needs no saving."""
+        was_asked = run.step is FIND_OUT
+        run.begin(step, self._now())
+        if not run.delivery.checkpoint and not step.shows and not was_asked:
+            return True
+
+        async def save(tx: Transaction) -> bool:
+            return await begin_step(
+                tx.connection,
+                run.claim,
+                step=step.name,
+                shows=step.shows,
+                checkpoint=run.delivery.checkpoint,
+                lease_for=self._lease_for,
+                done=run.unwritten,
+            )
+
+        is_held = await self._transactions.execute_in_transaction(save)
+        run.unwritten = []
+        return is_held
+
+    async def _call(
+        self, run: Run, call: Callable[[Delivery], Awaitable[StepOutcome | Finding]]
+    ) -> StepOutcome | Finding | CircuitOpen:
+        """The platform's answer through its breaker. A mistake of ours is logged, and never taken for `not sent`."""
+        try:
+            return await self._breakers.execute(run.claim.platform.breaker, lambda: call(run.delivery))
+        except CircuitOpen as refusal:
+            return refusal
+        except CrierError as error:
+            code, message = error.code, error.message
+        except Exception:
+            log.exception("publish.unforeseen", target=str(run.claim.target_id), step=run.step.name)
+            code, message = ErrorCode.INTERNAL, UNFORESEEN
+        if run.may_show:
+            return Unknown(message, run.delivery.checkpoint)
+        return Rejected(Failure(FailureKind.RETRY, code, message), run.delivery.checkpoint)
+
+    async def _judge(self, run: Run, outcome: StepOutcome | Finding | CircuitOpen) -> Ending | None:
+        """The ending that an outcome asks for; None: go on with the next step."""
+        match outcome:
+            case Advanced(checkpoint):
+                run.advance(checkpoint, AttemptOutcome.SUCCEEDED, self._now())
+                return None
+            case Pending(checkpoint, poll_after) if poll_after <= SHORT_POLL:
+                run.advance(checkpoint, AttemptOutcome.WAITING, self._now())
+                await asyncio.sleep(poll_after.total_seconds())
+                return None
+            case Pending():
+                return self._endings.pending(outcome)
+            case Published():
+                return self._endings.published(run.claim, outcome)
+            case Rejected(failure) if run.claim.step_shows and failure.kind is FailureKind.RETRY:
+                # The platform could not be asked, which says nothing about the post.
+                asked = Unknown(failure.message, outcome.checkpoint, failure.retry_after or ASK_AGAIN)
+                return self._endings.unknown(asked, since=run.asking_since)
+            case Rejected():
+                return self._endings.rejected(run.claim, outcome, showed=run.step.shows)
+            case Unknown():
+                return self._endings.unknown(outcome, since=run.asking_since)
+            case CircuitOpen():
+                until = self._now() + timedelta(seconds=outcome.retry_after or 60)
+                slot = Slot.KEPT if run.claim.step_shows else Slot.GIVEN_BACK
+                return self._endings.deferred(
+                    run.claim, outcome.code, outcome.message, until, checkpoint=run.delivery.checkpoint, slot=slot
+                )
+
+    def _interrupted(self, run: Run) -> Ending:
+        if run.may_show:
+            return self._endings.unknown(Unknown(STOPPED, run.delivery.checkpoint), since=run.asking_since)
+        return self._endings.handed_back(run.claim, run.delivery.checkpoint)
+
+    async def _let_go(self, run: Run, ending: Ending) -> None:
+        run.note(ending.outcome, self._now(), ending.code, ending.message)
+        claim = run.claim
+
+        async def record(tx: Transaction) -> bool:
+            c = tx.connection
+            if not await lock_post(c, claim.post_id, owner=None):
+                return False
+            if not await release_target(c, claim, done=run.unwritten, charged=ending.is_charged, **ending.changes):
+                return False
+            if ending.slot is Slot.ENDED:
+                await self._quotas.end(c, [claim.target_id.hex])
+            elif ending.slot is Slot.GIVEN_BACK:
+                await self._quotas.give_back(c, [claim.target_id.hex])
+            if ending.account is not None:
+                await mark_account(c, claim.account_id, ending.account)
+            _, event = await settle_post(c, claim.post_id)
+            await tx.emit(event)
+            return True
+
+        is_recorded = await self._transactions.execute_in_transaction(record)
+        log.info(
+            "publish.ended" if is_recorded else "publish.lease_lost",
+            target=str(claim.target_id),
+            platform=claim.platform,
+            step=run.step.name,
+            outcome=ending.outcome,
+            code=ending.code,
+        )
+
+    def _delivery(self, claim: Claim) -> Delivery:
+        place = f"accounts|{claim.account_id}|access_token"
+        return Delivery(
+            target_id=claim.target_id,
+            post_id=claim.post_id,
+            account_id=claim.account_id,
+            user_id=claim.user_id,
+            platform=claim.platform,
+            external_account_id=claim.external_account_id,
+            access_token=self._secrets.open(claim.sealed_token, place=place),
+            caption=claim.caption,
+            link=claim.link,
+            media=tuple(
+                medium if medium.upload_id is None else replace(medium, url=self._media_url(medium.url))
+                for medium in claim.media
+            ),
+            options=claim.options,
+            scheduled_at=claim.scheduled_at,
+            attempt=claim.attempt,
+            first_claimed_at=claim.first_claimed_at,
+            checkpoint=claim.checkpoint,
+        )

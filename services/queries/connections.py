@@ -1,0 +1,237 @@
+"""Writing accounts: connecting, refreshing, losing and leaving them. Tokens come sealed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.domain.accounts import Account, AccountStatus, ConnectedProfile, Platform
+from services.domain.posts import TargetStatus
+from services.models import ACCOUNTS, OAUTH_STATES, POSTS, TARGETS
+from services.queries.accounts import PUBLIC
+from services.queries.rows import account_from
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthState:
+    """One round trip under way, as it was begun."""
+
+    user_id: UUID
+    platform: Platform
+    code_verifier: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshable:
+    """An account whose token ends soon, held by this worker for refreshing."""
+
+    id: UUID
+    user_id: UUID
+    platform: Platform
+    access_token: bytes = field(repr=False)
+    refresh_token: bytes | None = field(repr=False)
+    expires_at: datetime | None
+
+
+async def insert_state(c: AsyncConnection, *, state_hash: bytes, state: OAuthState, expires_at: datetime) -> None:
+    """Remember a round trip that begins, and forget those that were never finished."""
+    await c.execute(delete(OAUTH_STATES).where(OAUTH_STATES.c.expires_at < func.now()))
+    await c.execute(
+        insert(OAUTH_STATES).values(
+            state_hash=state_hash,
+            user_id=state.user_id,
+            platform=state.platform,
+            code_verifier=state.code_verifier,
+            expires_at=expires_at,
+        )
+    )
+
+
+async def take_state(c: AsyncConnection, *, state_hash: bytes, platform: Platform) -> OAuthState | None:
+    """The round trip that this state began, once; None for an unknown, used or late one."""
+    statement = (
+        delete(OAUTH_STATES)
+        .where(
+            OAUTH_STATES.c.state_hash == state_hash,
+            OAUTH_STATES.c.platform == platform,
+            OAUTH_STATES.c.expires_at >= func.now(),
+        )
+        .returning(OAUTH_STATES.c.user_id, OAUTH_STATES.c.code_verifier)
+    )
+    row = (await c.execute(statement)).one_or_none()
+    return None if row is None else OAuthState(row.user_id, platform, row.code_verifier)
+
+
+async def lock_account(c: AsyncConnection, *, owner: UUID, platform: Platform, external_id: str) -> UUID | None:
+    """The key under which this person has this account already."""
+    statement = (
+        select(ACCOUNTS.c.id)
+        .where(ACCOUNTS.c.user_id == owner, ACCOUNTS.c.platform == platform, ACCOUNTS.c.external_id == external_id)
+        .with_for_update()
+    )
+    found: UUID | None = (await c.execute(statement)).scalar_one_or_none()
+    return found
+
+
+async def save_account(
+    c: AsyncConnection,
+    *,
+    account_id: UUID,
+    owner: UUID,
+    platform: Platform,
+    profile: ConnectedProfile,
+    status: AccountStatus,
+    sealed: Mapping[str, bytes | None],
+    is_new: bool,
+) -> Account:
+    """Store an account as the platform just described it; `sealed` holds both tokens."""
+    values: dict[str, Any] = {
+        "handle": profile.handle,
+        "display_name": profile.display_name,
+        "avatar_url": profile.avatar_url,
+        "status": status,
+        "expires_at": profile.tokens.expires_at,
+        "scopes": list(profile.tokens.scopes),
+        "updated_at": func.now(),
+        **sealed,
+    }
+    if is_new:
+        identity = {"id": account_id, "user_id": owner, "platform": platform, "external_id": profile.external_id}
+        statement: Any = insert(ACCOUNTS).values(**identity, **values)
+    else:
+        statement = update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(**values)
+    return account_from((await c.execute(statement.returning(*PUBLIC))).one()._mapping)
+
+
+async def mark_account(c: AsyncConnection, account_id: UUID, status: AccountStatus) -> None:
+    """The account's new status; its tokens stay for whoever asks the platform later."""
+    changes = {"status": status, "updated_at": func.now()}
+    await c.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(**changes))
+
+
+async def forget_tokens(c: AsyncConnection, account_id: UUID, *, owner: UUID) -> Account | None:
+    """Disconnect: the tokens are gone for good. None where the account is absent or somebody else's."""
+    statement = (
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.id == account_id, ACCOUNTS.c.user_id == owner)
+        .values(
+            status=AccountStatus.DISCONNECTED,
+            access_token=None,
+            refresh_token=None,
+            expires_at=None,
+            updated_at=func.now(),
+        )
+        .returning(*PUBLIC)
+    )
+    row = (await c.execute(statement)).one_or_none()
+    return None if row is None else account_from(row._mapping)
+
+
+async def blocked_posts(c: AsyncConnection, account_id: UUID) -> list[UUID]:
+    """Posts that wait for this account to be connected again, locked in the order of their ids."""
+    waiting = select(TARGETS.c.post_id).where(
+        TARGETS.c.account_id == account_id, TARGETS.c.status == TargetStatus.BLOCKED
+    )
+    statement = select(POSTS.c.id).where(POSTS.c.id.in_(waiting)).order_by(POSTS.c.id).with_for_update()
+    return list((await c.execute(statement)).scalars())
+
+
+async def unblock_targets(c: AsyncConnection, account_id: UUID) -> None:
+    """Let the account's blocked targets go on: at once where their time has come."""
+    blocked = (TARGETS.c.account_id == account_id) & (TARGETS.c.status == TargetStatus.BLOCKED)
+    await c.execute(
+        update(TARGETS)
+        .where(blocked)
+        .values(
+            status=TargetStatus.RETRYING,
+            next_attempt_at=func.greatest(func.now(), TARGETS.c.calendar_at),
+            waiting_code=None,
+            waiting_message=None,
+            waiting_until=None,
+        )
+    )
+
+
+async def claim_expiring(
+    c: AsyncConnection, *, platforms: Mapping[Platform, timedelta], hold_for: timedelta, limit: int
+) -> list[Refreshable]:
+    """Accounts whose token ends within their platform's margin, held so that only one worker refreshes each."""
+    due = [
+        (ACCOUNTS.c.platform == platform) & (ACCOUNTS.c.expires_at < func.now() + margin)
+        for platform, margin in platforms.items()
+    ]
+    free = ACCOUNTS.c.refreshing_until.is_(None) | (ACCOUNTS.c.refreshing_until < func.now())
+    usable = ACCOUNTS.c.status.in_([AccountStatus.CONNECTED, AccountStatus.EXPIRING])
+    chosen = (
+        select(ACCOUNTS.c.id)
+        .where(usable, free, ACCOUNTS.c.access_token.is_not(None), or_(*due))
+        .order_by(ACCOUNTS.c.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.id.in_(chosen.scalar_subquery()))
+        .values(refreshing_until=func.now() + hold_for)
+        .returning(
+            ACCOUNTS.c.id,
+            ACCOUNTS.c.user_id,
+            ACCOUNTS.c.platform,
+            ACCOUNTS.c.access_token,
+            ACCOUNTS.c.refresh_token,
+            ACCOUNTS.c.expires_at,
+        )
+    )
+    return [
+        Refreshable(row.id, row.user_id, Platform(row.platform), row.access_token, row.refresh_token, row.expires_at)
+        for row in await c.execute(statement)
+    ]
+
+
+async def save_tokens(
+    c: AsyncConnection, account_id: UUID, *, sealed: Mapping[str, bytes | None], expires_at: datetime | None
+) -> None:
+    """Fresh tokens for an account that is still connected."""
+    usable = ACCOUNTS.c.status.in_([AccountStatus.CONNECTED, AccountStatus.EXPIRING])
+    changes = {"status": AccountStatus.CONNECTED, "expires_at": expires_at, "updated_at": func.now()}
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.id == account_id, usable)
+    await c.execute(statement.values(**changes, **sealed, refreshing_until=None))
+
+
+async def mark_expiries(c: AsyncConnection, *, warn_before: timedelta, refreshed: Sequence[Platform]) -> list[UUID]:
+    """Set EXPIRING and EXPIRED by the clock, for platforms whose tokens nobody refreshes too; gives the owners."""
+    ends = ACCOUNTS.c.expires_at
+    over = (ends < func.now()) & ACCOUNTS.c.status.in_([AccountStatus.CONNECTED, AccountStatus.EXPIRING])
+    soon = (
+        (ends >= func.now())
+        & (ends < func.now() + warn_before)
+        & (ACCOUNTS.c.status == AccountStatus.CONNECTED)
+        & ACCOUNTS.c.platform.not_in(refreshed)
+    )
+    owners: set[UUID] = set()
+    for condition, status in ((over, AccountStatus.EXPIRED), (soon, AccountStatus.EXPIRING)):
+        statement = update(ACCOUNTS).where(condition).values(status=status, updated_at=func.now())
+        owners.update((await c.execute(statement.returning(ACCOUNTS.c.user_id))).scalars())
+    return sorted(owners)
+
+
+async def lock_tokens(c: AsyncConnection, *, after: UUID, limit: int) -> dict[UUID, dict[str, bytes | None]]:
+    """The sealed tokens of the next accounts by id, locked."""
+    statement = (
+        select(ACCOUNTS.c.id, ACCOUNTS.c.access_token, ACCOUNTS.c.refresh_token)
+        .where(ACCOUNTS.c.id > after)
+        .order_by(ACCOUNTS.c.id)
+        .limit(limit)
+        .with_for_update()
+    )
+    rows = await c.execute(statement)
+    return {row.id: {"access_token": row.access_token, "refresh_token": row.refresh_token} for row in rows}
+
+
+async def store_tokens(c: AsyncConnection, account_id: UUID, sealed: Mapping[str, bytes]) -> None:
+    """Put tokens in the place of the same tokens sealed before."""
+    await c.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(**sealed))

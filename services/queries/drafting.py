@@ -1,0 +1,185 @@
+"""Writing posts: what a person's own changes do to the rows. Workers' writes are in `claims`."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.domain.changes import FailedFilter
+from services.domain.options import TargetOptions, options_to_json
+from services.domain.posts import Media, Post, PostTarget, TargetStatus
+from services.models import IDEMPOTENCY_KEYS, MEDIA, POSTS, TARGETS
+
+UNPREPARED: dict[str, Any] = {
+    "checkpoint": {},
+    "step": None,
+    "step_began_at": None,
+    "step_shows": False,
+    "first_claimed_at": None,
+    "lease_until": None,
+    "leased_by": None,
+    "waiting_code": None,
+    "waiting_message": None,
+    "waiting_until": None,
+}
+"""A target of which nothing is on its way: what was prepared is forgotten. Raising `lease` fences workers off."""
+
+UNSCHEDULED = datetime(9999, 12, 31, tzinfo=UTC)
+"""Where a post without a time stands in a calendar; the posts table computes the same."""
+
+DUE_SOON = "crier_due"
+"""The channel on which workers hear that something is due before they meant to look."""
+
+
+async def claim_key(
+    c: AsyncConnection, *, user_id: UUID, operation: str, key: str, fingerprint: bytes, object_id: UUID
+) -> tuple[bytes, UUID]:
+    """Take an idempotency key, or learn whose it is: the fingerprint and the object it stands for.
+
+    A second caller with the same key waits here until the first one's transaction has ended.
+    """
+    values = {
+        "user_id": user_id,
+        "operation": operation,
+        "key": key,
+        "fingerprint": fingerprint,
+        "object_id": object_id,
+    }
+    row = upsert(IDEMPOTENCY_KEYS).values(values).on_conflict_do_nothing()
+    if (await c.execute(row.returning(IDEMPOTENCY_KEYS.c.key))).one_or_none() is not None:
+        return fingerprint, object_id
+    taken = select(IDEMPOTENCY_KEYS.c.fingerprint, IDEMPOTENCY_KEYS.c.object_id).where(
+        IDEMPOTENCY_KEYS.c.user_id == user_id,
+        IDEMPOTENCY_KEYS.c.operation == operation,
+        IDEMPOTENCY_KEYS.c.key == key,
+    )
+    found = (await c.execute(taken)).one()
+    return found.fingerprint, found.object_id
+
+
+async def insert_post(c: AsyncConnection, post: Post) -> None:
+    """A new post row; its status is settled once its targets stand."""
+    await c.execute(
+        insert(POSTS).values(
+            id=post.id,
+            user_id=post.user_id,
+            caption=post.caption,
+            link=post.link,
+            status=post.status,
+            scheduled_at=post.scheduled_at,
+            version=0,
+        )
+    )
+
+
+async def insert_targets(
+    c: AsyncConnection, post: Post, targets: Sequence[PostTarget], *, first_position: int = 0
+) -> None:
+    """New targets, in the order given."""
+    if not targets:
+        return
+    rows = [
+        {
+            "id": target.id,
+            "post_id": post.id,
+            "account_id": target.account_id,
+            "user_id": post.user_id,
+            "platform": target.platform,
+            "position": position,
+            "calendar_at": _calendar(post.scheduled_at),
+            "status": target.status,
+            "caption": target.caption,
+            "options": options_to_json(target.options),
+            "next_attempt_at": target.next_attempt_at,
+        }
+        for position, target in enumerate(targets, first_position)
+    ]
+    await c.execute(insert(TARGETS), rows)
+
+
+async def replace_media(c: AsyncConnection, post_id: UUID, media: Iterable[Media]) -> None:
+    """The post's media are these and no others."""
+    await c.execute(delete(MEDIA).where(MEDIA.c.post_id == post_id))
+    rows = [
+        {
+            "id": medium.id,
+            "post_id": post_id,
+            "position": medium.position,
+            "kind": medium.kind,
+            "url": medium.url,
+            "alt_text": medium.alt_text,
+            "width": medium.width,
+            "height": medium.height,
+            "duration_seconds": medium.duration_seconds,
+            "upload_id": medium.upload_id,
+        }
+        for medium in media
+    ]
+    if rows:
+        await c.execute(insert(MEDIA), rows)
+
+
+async def update_targets(c: AsyncConnection, ids: Collection[UUID], **values: Any) -> None:
+    """Set `values` on these targets; whoever held one no longer does."""
+    if ids:
+        raised = {"lease": TARGETS.c.lease + 1}
+        await c.execute(update(TARGETS).where(TARGETS.c.id.in_(ids)).values(**raised, **values))
+
+
+async def update_variants(c: AsyncConnection, variants: Mapping[UUID, tuple[str | None, TargetOptions | None]]) -> None:
+    """Set each target's own caption and options."""
+    for target_id, (caption, options) in variants.items():
+        values = {"caption": caption, "options": options_to_json(options)}
+        await c.execute(update(TARGETS).where(TARGETS.c.id == target_id).values(**values))
+
+
+async def move_targets(c: AsyncConnection, post_id: UUID, scheduled_at: datetime | None) -> None:
+    """Keep the targets' place in their accounts' calendars equal to the post's."""
+    await c.execute(update(TARGETS).where(TARGETS.c.post_id == post_id).values(calendar_at=_calendar(scheduled_at)))
+
+
+async def delete_targets(c: AsyncConnection, ids: Collection[UUID]) -> None:
+    """These targets are no longer wanted."""
+    if ids:
+        await c.execute(delete(TARGETS).where(TARGETS.c.id.in_(ids)))
+
+
+async def delete_post(c: AsyncConnection, post_id: UUID) -> None:
+    """The post is gone with everything of it that Crier knows; what is on the platforms stays there."""
+    await c.execute(delete(POSTS).where(POSTS.c.id == post_id))
+
+
+async def wake_workers(c: AsyncConnection) -> None:
+    """At commit, tell the workers that something is due sooner than they may think."""
+    await c.execute(select(func.pg_notify(DUE_SOON, "")))
+
+
+async def failed_targets(
+    c: AsyncConnection, wanted: FailedFilter, *, after: UUID, limit: int
+) -> dict[UUID, list[UUID]]:
+    """The failed targets that an operator means, by post, for at most `limit` posts beyond `after`."""
+    conditions = [TARGETS.c.status == TargetStatus.FAILED, TARGETS.c.post_id > after]
+    if wanted.platforms is not None:
+        conditions.append(TARGETS.c.platform.in_(wanted.platforms))
+    if wanted.codes is not None:
+        conditions.append(TARGETS.c.error_code.in_(wanted.codes))
+    if wanted.user_id is not None:
+        conditions.append(TARGETS.c.user_id == wanted.user_id)
+    if wanted.failed_since is not None:
+        conditions.append(TARGETS.c.step_began_at >= wanted.failed_since)
+    statement = (
+        select(TARGETS.c.post_id, func.array_agg(TARGETS.c.id).label("ids"))
+        .where(*conditions)
+        .group_by(TARGETS.c.post_id)
+        .order_by(TARGETS.c.post_id)
+        .limit(limit)
+    )
+    return {row.post_id: row.ids for row in await c.execute(statement)}
+
+
+def _calendar(scheduled_at: datetime | None) -> datetime:
+    return UNSCHEDULED if scheduled_at is None else scheduled_at

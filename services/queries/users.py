@@ -1,0 +1,129 @@
+"""Reading people and their credentials, and adding them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.domain.viewers import Role, Scope, User
+from services.models import KEYS, USERS
+from services.queries.rows import user_from
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCredential:
+    """An API key as it is stored, with its user; the secret itself exists only with its owner."""
+
+    key_id: UUID
+    secret_hash: bytes
+    scope: Scope
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """An API key as operators list it."""
+
+    key_id: UUID
+    name: str
+    scope: Scope
+    user_name: str
+    subject: str | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def state(self, now: datetime) -> str:
+        """Whether it holds, in a word or two."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return "never used" if self.last_used_at is None else f"last used {self.last_used_at:%Y-%m-%d %H:%M}Z"
+
+
+async def find_users(c: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, User]:
+    """The users behind these ids."""
+    return {row.id: user_from(row._mapping) for row in await c.execute(select(USERS).where(USERS.c.id.in_(ids)))}
+
+
+async def find_user_by_subject(c: AsyncConnection, subject: str) -> User | None:
+    """The user whom a JWT's `sub` names."""
+    row = (await c.execute(select(USERS).where(USERS.c.subject == subject))).one_or_none()
+    return None if row is None else user_from(row._mapping)
+
+
+async def find_credential(c: AsyncConnection, key_id: UUID) -> StoredCredential | None:
+    """An API key by its public half, revoked and expired ones included."""
+    statement = (
+        select(KEYS.c.secret_hash, KEYS.c.scope, KEYS.c.expires_at, KEYS.c.revoked_at, USERS)
+        .join(USERS, USERS.c.id == KEYS.c.user_id)
+        .where(KEYS.c.id == key_id)
+    )
+    row = (await c.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    return StoredCredential(
+        key_id=key_id,
+        secret_hash=row.secret_hash,
+        scope=Scope(row.scope),
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        user=user_from(row._mapping),
+    )
+
+
+async def touch_credentials(c: AsyncConnection, key_ids: Sequence[UUID], at: datetime) -> None:
+    """Note that these keys were used; `last_used_at` never goes back."""
+    newer = (KEYS.c.last_used_at.is_(None)) | (KEYS.c.last_used_at < at)
+    await c.execute(update(KEYS).where(KEYS.c.id.in_(key_ids), newer).values(last_used_at=at))
+
+
+async def insert_user(c: AsyncConnection, *, user_id: UUID, name: str, role: Role, subject: str | None = None) -> None:
+    """A new user."""
+    await c.execute(insert(USERS).values(id=user_id, name=name, role=role, subject=subject))
+
+
+async def insert_key(
+    c: AsyncConnection,
+    *,
+    key_id: UUID,
+    user_id: UUID,
+    name: str,
+    secret_hash: bytes,
+    scope: Scope,
+    expires_at: datetime | None = None,
+) -> None:
+    """A new API key."""
+    values = {"id": key_id, "user_id": user_id, "name": name, "secret_hash": secret_hash, "scope": int(scope)}
+    await c.execute(insert(KEYS).values(**values, expires_at=expires_at))
+
+
+async def revoke_key(c: AsyncConnection, key_id: UUID, at: datetime) -> bool:
+    """End a key; False where there is none that still holds."""
+    statement = update(KEYS).where(KEYS.c.id == key_id, KEYS.c.revoked_at.is_(None)).values(revoked_at=at)
+    return (await c.execute(statement)).rowcount == 1
+
+
+async def list_keys(c: AsyncConnection) -> list[ListedKey]:
+    """All keys, the oldest first."""
+    statement = (
+        select(
+            KEYS.c.id,
+            KEYS.c.name,
+            KEYS.c.scope,
+            USERS.c.name.label("user_name"),
+            USERS.c.subject,
+            KEYS.c.expires_at,
+            KEYS.c.revoked_at,
+            KEYS.c.last_used_at,
+        )
+        .join(USERS, USERS.c.id == KEYS.c.user_id)
+        .order_by(KEYS.c.id)
+    )
+    return [ListedKey(row.id, row.name, Scope(row.scope), *row[3:]) for row in await c.execute(statement)]
