@@ -5,12 +5,12 @@ from dataclasses import astuple, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, exists, func, literal, select, true
+from sqlalchemy import ColumnElement, Select, Subquery, exists, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.pages import Page, PageRequest, Place, cut_page
 from services.domain.posts import Post, PostFilter, PostOrder
-from services.models import POSTS, TARGETS
+from services.models import ACCOUNTS, POSTS, TARGETS
 from services.queries.keyset import Keyset
 from services.queries.rows import post_from
 
@@ -63,8 +63,8 @@ async def page_account_posts(
 ) -> dict[UUID, Page[Post]]:
     """One page of posts for each account, all in one statement: the limit holds per account."""
     keyset = BY_ACCOUNT_ORDER[order]
-    accounts = _account_list(account_ids)
-    of_account = keyset.apply(_posts_of(accounts.c.id).where(*owned_by(owner), *matching(wanted)), page).lateral("page")
+    accounts = _account_list(account_ids, owner)
+    of_account = keyset.apply(_posts_of(accounts.c.id).where(*matching(wanted)), page).lateral("page")
     statement = select(accounts.c.id.label("account_id"), of_account).select_from(accounts.join(of_account, true()))
     rows: dict[UUID, list[Any]] = {account_id: [] for account_id in account_ids}
     for row in await c.execute(statement):
@@ -79,11 +79,11 @@ async def count_account_posts(
     c: AsyncConnection, account_ids: Sequence[UUID], *, owner: UUID | None, wanted: PostFilter
 ) -> dict[UUID, int]:
     """How many posts each account's list holds in all."""
-    accounts = _account_list(account_ids)
-    found = _posts_of(accounts.c.id).where(*owned_by(owner), *matching(wanted))
+    accounts = _account_list(account_ids, owner)
+    found = _posts_of(accounts.c.id).where(*matching(wanted))
     counted = found.with_only_columns(func.count(), maintain_column_froms=True).scalar_subquery()
     rows = await c.execute(select(accounts.c.id, counted.label("total")))
-    return {row.id: row.total for row in rows}
+    return dict.fromkeys(account_ids, 0) | {row.id: row.total for row in rows}
 
 
 def owned_by(owner: UUID | None) -> list[ColumnElement[bool]]:
@@ -115,8 +115,11 @@ def _has_target(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(TARGETS.c.post_id == POSTS.c.id, condition).correlate(POSTS)
 
 
-def _account_list(account_ids: Sequence[UUID]) -> Any:
-    return select(func.unnest(literal(list(account_ids), ARRAY(Uuid))).label("id")).subquery("accounts")
+def _account_list(account_ids: Sequence[UUID], owner: UUID | None) -> Subquery:
+    """The owner's own among these accounts. Whose an account is, its posts are: looking at the account alone leaves the
+    planner's estimate of how many posts it has undisturbed."""
+    mine = [] if owner is None else [ACCOUNTS.c.user_id == owner]
+    return select(ACCOUNTS.c.id).where(ACCOUNTS.c.id.in_(account_ids), *mine).subquery("parents")
 
 
 def _posts_of(account_id: ColumnElement[UUID]) -> Select[Any]:

@@ -1,0 +1,88 @@
+"""The migrations lead to what the models say, and back."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.migrating import migrate_database, newest_revision
+from services.domain.ids import new_id
+from services.models import Base
+
+
+async def differences(url: str) -> list[object]:
+    """What Alembic would still change."""
+
+    def compare(connection: Connection) -> list[object]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata))
+
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(compare)
+    await engine.dispose()
+    return found
+
+
+async def table_names(url: str) -> set[str]:
+    """The tables that are there."""
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
+    await engine.dispose()
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:Computed default on")
+async def test_up_down_and_up_again_ends_at_the_models(empty_database_url: str) -> None:
+    """Each way works, and models and migrations never differ."""
+    assert await migrate_database(empty_database_url)
+    assert await differences(empty_database_url) == []
+
+    await migrate_database(empty_database_url, revision="base")
+    assert await table_names(empty_database_url) == {"alembic_version"}
+
+    await migrate_database(empty_database_url)
+    assert await differences(empty_database_url) == []
+    assert not await migrate_database(empty_database_url)
+
+
+async def test_processes_that_migrate_at_once_do_it_once(empty_database_url: str) -> None:
+    """One does the work, the others wait and find it done."""
+    environment = {**os.environ, "DATABASE_URL": empty_database_url, "REDIS_URL": "redis://127.0.0.1:1"}
+    processes = [
+        await asyncio.create_subprocess_exec(sys.executable, "-m", "app", "migrate", env=environment) for _ in range(3)
+    ]
+    assert await asyncio.gather(*(process.wait() for process in processes)) == [0, 0, 0]
+    engine = create_async_engine(empty_database_url)
+    async with engine.connect() as connection:
+        versions = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
+    await engine.dispose()
+    assert versions == [newest_revision()]
+
+
+async def test_a_line_of_the_ledger_is_never_changed(database: AsyncEngine) -> None:
+    """PostgreSQL itself refuses."""
+    ids = {name: new_id() for name in ("user", "account", "post", "target", "attempt")}
+    rows = [
+        "INSERT INTO users (id, name, role) VALUES (:user, 'A', 'PERSON')",
+        "INSERT INTO accounts (id, user_id, platform, external_id, handle, display_name, status)"
+        " VALUES (:account, :user, 'FACEBOOK', '1', 'a', 'A', 'CONNECTED')",
+        "INSERT INTO posts (id, user_id, caption, status) VALUES (:post, :user, 'x', 'DRAFT')",
+        "INSERT INTO post_targets (id, post_id, account_id, user_id, platform, position, calendar_at, status)"
+        " VALUES (:target, :post, :account, :user, 'FACEBOOK', 0, now(), 'DRAFT')",
+        "INSERT INTO attempts (id, target_id, number, step, started_at, ended_at, outcome)"
+        " VALUES (:attempt, :target, 1, 'create_post', now(), now(), 'SUCCEEDED')",
+    ]
+    async with database.begin() as connection:
+        for row in rows:
+            await connection.execute(text(row), {k: v for k, v in ids.items() if f":{k}" in row})
+    async with database.connect() as connection:
+        with pytest.raises(DBAPIError, match="attempts is append-only"):
+            await connection.execute(text("UPDATE attempts SET outcome = 'FAILED'"))
