@@ -66,6 +66,5 @@ setup-dev: .venv/dev.stamp .assets/stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@ .venv/run.stamp
 
-.assets/stamp: app/pages/package-lock.json app/pages/build.mjs app/pages/graphiql.js | .venv/run.stamp
-	@$(BIN)/python -m app.assets
-	@touch $@
+.assets/stamp: app/pages/package.json app/pages/package-lock.json app/pages/build.mjs app/pages/graphiql.js | .venv/run.stamp
+	@$(BIN)/python -m app.assets && touch $@ || echo "Crier runs without GraphiQL's assets for now."
