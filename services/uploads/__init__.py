@@ -1,0 +1,1 @@
+"""What people upload: measured, stored, and found again."""

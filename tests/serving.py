@@ -1,0 +1,29 @@
+"""Real HTTP for an ASGI application, in the test's own event loop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+
+import uvicorn
+from starlette.types import ASGIApp
+
+Serve = Callable[[ASGIApp], Awaitable[str]]
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, *, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """The application's origin on a free port, as long as the block runs."""
+    listener = socket.create_server((host, 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2))
+    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment] # Ctrl-C is for pytest
+    task = asyncio.create_task(server.serve([listener]))
+    try:
+        while not server.started:
+            await asyncio.sleep(0.01)
+            if task.done():
+                task.result()
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
