@@ -45,12 +45,17 @@ def upgrade() -> None:
         ["expires_at"],
         postgresql_where=sa.text("status IN ('CONNECTED', 'EXPIRING')"),
     )
+    # A delivery's own slots, and slots that count nowhere any more.
+    op.create_index("ix_quota_slots_delivery", "quota_slots", ["delivery"])
+    op.create_index("ix_quota_slots_taken_at", "quota_slots", ["taken_at"])
     # Old idempotency keys leave by age.
     op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
+    op.drop_index("ix_quota_slots_taken_at", table_name="quota_slots")
+    op.drop_index("ix_quota_slots_delivery", table_name="quota_slots")
     op.drop_index("ix_accounts_expiring", table_name="accounts")
     op.drop_index("ix_accounts_user_id_id", table_name="accounts")
     op.drop_index("ix_attempts_target_id_id", table_name="attempts")

@@ -56,6 +56,11 @@ def judge_call(end: object) -> Verdict:
             return Verdict.SUCCESS
 
 
+def judge_question(end: object) -> Verdict:
+    """The same for asking what became of a post: that the answer is not clear yet is no illness."""
+    return Verdict.NEUTRAL if isinstance(end, Unknown) else judge_call(end)
+
+
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
     """When a breaker opens, and for how long."""

@@ -3,29 +3,43 @@
 from services.models.accounts import AccountRow, OAuthStateRow
 from services.models.attempts import AttemptRow
 from services.models.audit_log import AuditRow
-from services.models.base import Base
+from services.models.base import Base, table_of
 from services.models.idempotency_keys import IdempotencyKeyRow
-from services.models.outbox import OutboxRow
+from services.models.outbox import OutboxRow as _OutboxRow
 from services.models.posts import MediaRow, PostRow, PostTargetRow
-from services.models.quota_slots import QuotaSlotRow
+from services.models.quota_slots import QuotaSlotRow as _QuotaSlotRow
 from services.models.uploads import UploadRow
 from services.models.users import ApiKeyRow, UserRow
 from services.models.workers import WorkerRow
 
+ACCOUNTS = table_of(AccountRow)
+KEYS = table_of(ApiKeyRow)
+ATTEMPTS = table_of(AttemptRow)
+AUDIT_LOG = table_of(AuditRow)
+IDEMPOTENCY_KEYS = table_of(IdempotencyKeyRow)
+MEDIA = table_of(MediaRow)
+OAUTH_STATES = table_of(OAuthStateRow)
+POSTS = table_of(PostRow)
+TARGETS = table_of(PostTargetRow)
+UPLOADS = table_of(UploadRow)
+USERS = table_of(UserRow)
+WORKERS = table_of(WorkerRow)
+
+# Private to the services that own them; imported so that the metadata knows them.
+_ = (_OutboxRow, _QuotaSlotRow)
+
 __all__ = [
-    "AccountRow",
-    "ApiKeyRow",
-    "AttemptRow",
-    "AuditRow",
+    "ACCOUNTS",
+    "ATTEMPTS",
+    "AUDIT_LOG",
+    "IDEMPOTENCY_KEYS",
+    "KEYS",
+    "MEDIA",
+    "OAUTH_STATES",
+    "POSTS",
+    "TARGETS",
+    "UPLOADS",
+    "USERS",
+    "WORKERS",
     "Base",
-    "IdempotencyKeyRow",
-    "MediaRow",
-    "OAuthStateRow",
-    "OutboxRow",
-    "PostRow",
-    "PostTargetRow",
-    "QuotaSlotRow",
-    "UploadRow",
-    "UserRow",
-    "WorkerRow",
 ]

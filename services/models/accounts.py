@@ -33,6 +33,7 @@ class AccountRow(Base):
     access_token: Mapped[bytes | None]
     refresh_token: Mapped[bytes | None]
     expires_at: Mapped[Moment | None]
+    refreshing_until: Mapped[Moment | None]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default="{}")
     created_at: Mapped[Created]
     updated_at: Mapped[Created]

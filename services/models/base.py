@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, MetaData, Text, func
+from sqlalchemy import CheckConstraint, DateTime, MetaData, Table, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -30,6 +30,13 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {str: Text()}
+
+
+def table_of(row: type[Base]) -> Table:
+    """The table behind a mapped class, typed as what it is."""
+    table = row.__table__
+    assert isinstance(table, Table)  # noqa: S101 - SQLAlchemy's own typing is wider than what declarative mapping makes
+    return table
 
 
 def one_of(column: str, values: Iterable[StrEnum]) -> CheckConstraint:

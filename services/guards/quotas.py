@@ -1,0 +1,123 @@
+"""Platform quotas: slots of windows, taken in the caller's own transaction.
+
+A slot is a row, so that neither a flushed Redis nor a killed process can lose it, and a publication that is claimed and
+its slot are one commit. Exact under concurrency: whoever takes holds one lock per window until the transaction ends.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.domain.limits import LONGEST_WINDOW, LimitReached, Window, WindowUse
+from services.guards.quota_statements import COUNT, END, GIVE_BACK, LOCK, SWEEP, TAKE, statement
+from services.models.quota_slots import QuotaSlotRow
+
+LONGEST_CALL = timedelta(hours=24)
+"""Longer than any call can run; after that a slot that nobody ended counts as ended."""
+
+
+class Quotas:
+    """The slots of all windows. Every method is one statement on the connection it is given; `take` needs two."""
+
+    def __init__(self, *, longest_call: timedelta = LONGEST_CALL, clock: str = "clock_timestamp()") -> None:
+        """`clock` is SQL: of many machines only the database has one time."""
+        self._longest_call = longest_call
+        self._lock = statement(LOCK, clock=clock)
+        self._take = statement(TAKE, clock=clock)
+        self._count = statement(COUNT, clock=clock)
+        self._end = statement(END, clock=clock)
+        self._give_back = statement(GIVE_BACK, clock=clock)
+        self._sweep = statement(SWEEP, clock=clock)
+
+    async def take(self, connection: AsyncConnection, delivery: str, windows: Sequence[Window]) -> LimitReached | None:
+        """A slot in each of the windows, or in none where one is full; None says that it has them."""
+        refusals = await self.take_many(connection, [(delivery, windows)])
+        return refusals.get(delivery)
+
+    async def take_many(
+        self, connection: AsyncConnection, requests: Iterable[tuple[str, Sequence[Window]]]
+    ) -> dict[str, LimitReached]:
+        """Who was refused; all others have their slots. Requests come oldest first, and are served in that order.
+
+        A delivery that holds a slot already keeps that one and takes no second. The transaction must be READ COMMITTED.
+        """
+        wanted = {delivery: windows for delivery, windows in requests if windows}
+        if not wanted:
+            return {}
+        distinct = {window.key: window for windows in wanted.values() for window in windows}
+        places = {key: place for place, key in enumerate(distinct, 1)}
+        asks = [(asking, key) for asking, windows in enumerate(wanted.values(), 1) for key in _keys(windows)]
+
+        await self._lock_windows(connection, distinct)
+        rows = await connection.execute(
+            self._take,
+            {
+                **self._described(distinct.values()),
+                "deliveries": list(wanted),
+                "asking": [asking for asking, _ in asks],
+                "asked": [places[key] for _, key in asks],
+            },
+        )
+
+        listed = list(distinct.values())
+        return {
+            row.delivery: LimitReached(listed[row.window_place - 1], row.free_at, max(0.0, float(row.retry_after)))
+            for row in rows
+        }
+
+    async def end(self, connection: AsyncConnection, deliveries: Sequence[str]) -> None:
+        """Their calls are over, and left or may have left: from now on their slots' time runs."""
+        await connection.execute(self._end, {"deliveries": list(deliveries)})
+
+    async def give_back(self, connection: AsyncConnection, deliveries: Sequence[str]) -> None:
+        """Their calls never left: the slots are free at once."""
+        await connection.execute(self._give_back, {"deliveries": list(deliveries)})
+
+    async def count(self, connection: AsyncConnection, windows: Sequence[Window]) -> list[WindowUse]:
+        """How full each window is, in the order asked; takes nothing."""
+        rows = await connection.execute(self._count, self._described(windows))
+        return [
+            WindowUse(window, used=row.used, reset_at=row.reset_at) for window, row in zip(windows, rows, strict=True)
+        ]
+
+    async def clear(self, connection: AsyncConnection, window: Window) -> None:
+        """Empty a window, calls that still run included."""
+        await self._lock_windows(connection, [window.key])
+        await connection.execute(delete(QuotaSlotRow).where(QuotaSlotRow.window == window.key))
+
+    async def sweep(self, connection: AsyncConnection, *, most: int = 1000) -> int:
+        """Delete up to `most` slots that count nowhere any more; how many there were."""
+        bounds = {"longest_window": LONGEST_WINDOW, "longest_call": self._longest_call, "most": most}
+        swept = await connection.execute(self._sweep, bounds)
+        return swept.rowcount
+
+    async def _lock_windows(self, connection: AsyncConnection, keys: Iterable[str]) -> None:
+        locks = sorted({_lock_key(key) for key in keys})
+        rows = await connection.execute(self._lock, {"keys": locks})
+        isolation = rows.scalars("isolation").first()
+        if isolation != "read committed":
+            raise ValueError(
+                f"slots are taken in a READ COMMITTED transaction, which sees who came before, not {isolation}"
+            )
+
+    def _described(self, windows: Iterable[Window]) -> dict[str, Any]:
+        listed = list(windows)
+        return {
+            "names": [window.key for window in listed],
+            "limits": [window.limit for window in listed],
+            "lengths": [window.length for window in listed],
+            "longest_call": self._longest_call,
+        }
+
+
+def _keys(windows: Sequence[Window]) -> list[str]:
+    return list(dict.fromkeys(window.key for window in windows))
+
+
+def _lock_key(window: str) -> int:
+    """A window's number among PostgreSQL's advisory locks; should two share one, they merely wait for each other."""
+    return int.from_bytes(blake2b(f"quota:{window}".encode(), digest_size=8).digest(), signed=True)
