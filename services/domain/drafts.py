@@ -11,6 +11,7 @@ from uuid import UUID
 from services.domain.accounts import Account, Platform
 from services.domain.errors import ErrorCode, UserError
 from services.domain.options import (
+    OPTIONS_OF,
     FacebookKind,
     FacebookOptions,
     InstagramKind,
@@ -123,6 +124,9 @@ class Rules:
             unit = "bytes" if account.platform is Platform.YOUTUBE else "characters"
             message = f"{account.platform.value.title()} allows {limit} {unit}; this caption has {length}."
             yield UserError(ErrorCode.CAPTION_TOO_LONG, message, where)
+        if variant.options is not None and not isinstance(variant.options, OPTIONS_OF[account.platform]):
+            message = f"{account.handle} is on {account.platform.value.title()}: these are another platform's choices."
+            yield UserError(ErrorCode.VALIDATION_FAILED, message, f"variants.{draft.variants.index(variant)}")
         match account.platform:
             case Platform.INSTAGRAM:
                 yield from self._check_instagram(draft, caption, variant.options, where)

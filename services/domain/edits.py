@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.domain.changes import UNSET, PostChanges, kept
-from services.domain.drafts import MediaDraft, PostDraft, Variant
+from services.domain.drafts import MediaDraft, PostDraft, Variant, default_options
 from services.domain.errors import ErrorCode, refuse
 from services.domain.posts import PostState, PostTarget, TargetStatus
 
@@ -65,7 +65,7 @@ def redraft(state: PostState, changes: PostChanges) -> PostDraft:
     """The post as its writer wants it from now on."""
     post = state.post
     account_ids = kept(changes.account_ids, tuple(target.account_id for target in state.targets))
-    variants = kept(changes.variants, tuple(Variant(t.account_id, t.caption, t.options) for t in state.targets))
+    variants = kept(changes.variants, tuple(_variant(state, target) for target in state.targets))
     media = tuple(MediaDraft(m.kind, None if m.upload_id else m.url, m.upload_id, m.alt_text) for m in state.media)
     return PostDraft(
         caption=kept(changes.caption, post.caption),
@@ -77,6 +77,13 @@ def redraft(state: PostState, changes: PostChanges) -> PostDraft:
         if changes.variants is not UNSET
         else tuple(v for v in variants if v.account_id in account_ids),
     )
+
+
+def _variant(state: PostState, target: PostTarget) -> Variant:
+    """What was chosen for a target: options that are no more than what its content suggests follow new content."""
+    caption = state.post.caption if target.caption is None else target.caption
+    suggested = default_options(target.platform, [medium.kind for medium in state.media], caption)
+    return Variant(target.account_id, target.caption, None if target.options == suggested else target.options)
 
 
 def due_status(scheduled_at: datetime | None) -> TargetStatus:

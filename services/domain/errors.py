@@ -9,6 +9,7 @@
     ├── TimedOut               the operation's time is over
     ├── Overloaded             too many wait already
     ├── Unavailable            a part Crier needs is away
+    ├── AuthorizationFailed    a platform gave no tokens (services.providers.base)
     └── Refused                what the person can mend; one or more `UserError`s
 
 Anything else that is raised is a surprise: it is logged whole and answered as INTERNAL, without a word of its text.

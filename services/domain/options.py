@@ -1,5 +1,6 @@
 """What a person may choose per platform beyond caption and media."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -58,6 +59,13 @@ class YouTubeOptions:
 
 
 TargetOptions = InstagramOptions | FacebookOptions | YouTubeOptions
+
+OPTIONS_OF: Mapping[Platform, type[TargetOptions]] = {
+    Platform.INSTAGRAM: InstagramOptions,
+    Platform.FACEBOOK: FacebookOptions,
+    Platform.YOUTUBE: YouTubeOptions,
+}
+"""Whose choices are whose."""
 
 
 def options_to_json(options: TargetOptions | None) -> dict[str, Any] | None:

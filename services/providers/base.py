@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.domain.accounts import ConnectedProfile, Platform, Tokens
-from services.domain.publishing import Delivery, Finding, Step, StepOutcome
+from services.domain.errors import CrierError
+from services.domain.publishing import Delivery, Failure, Finding, Step, StepOutcome
 
 
 class Provider(Protocol):
@@ -27,6 +28,17 @@ class Provider(Protocol):
     async def find_out(self, delivery: Delivery) -> Finding:
         """Ask the platform what became of the step that may have happened; changes nothing there."""
         ...
+
+
+class AuthorizationFailed(CrierError):
+    """A platform gave no tokens. `failure.kind` says what helps: RECONNECT, that the person goes through OAuth once
+    more; PERMISSION, that they grant there what is missing; RETRY or WAIT, to try later."""
+
+    def __init__(self, failure: Failure) -> None:
+        wait = failure.retry_after
+        super().__init__(failure.message, retry_after=None if wait is None else wait.total_seconds())
+        self.code = failure.code
+        self.failure = failure
 
 
 class Authorizer(Protocol):

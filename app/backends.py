@@ -1,0 +1,76 @@
+"""What every service stands on, opened in order and closed in reverse."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+
+from app.embedded import Endpoints
+from app.settings import Settings
+from services.backends.cache import CacheService
+from services.backends.database import Database
+from services.backends.events import EventBus
+from services.backends.outbox import OutboxRelay
+from services.backends.public_http import PublicTransport, open_media_http
+from services.backends.redis import RedisGate
+from services.backends.transactions import DatabaseTransactionService
+from services.providers.wire import open_http
+
+VERSION = "0.1.0"
+"""Part of every cache key: a release never reads what another one wrote."""
+
+PLATFORM_TIMEOUT = httpx.Timeout(30, connect=5)
+"""Seconds. A publishing lease is longer, so that no step outlives the right to do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """PostgreSQL, Redis and the network, ready to use."""
+
+    database: Database
+    gate: RedisGate
+    events: EventBus
+    outbox: OutboxRelay
+    transactions: DatabaseTransactionService
+    cache: CacheService
+    http: httpx.AsyncClient
+    """Talks to the platforms."""
+    media_http: httpx.AsyncClient
+    """Fetches what people's URLs name; in production only from public addresses."""
+
+
+@asynccontextmanager
+async def open_backends(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Backends]:
+    """Open all; whatever was opened is closed again, also where a later part fails to open."""
+    database = Database(
+        url=endpoints.database_url,
+        pool_min=settings.db_pool_min,
+        pool_max=settings.db_pool_max,
+        through_pgbouncer=settings.db_through_pgbouncer,
+    )
+    gate = RedisGate(url=endpoints.redis_url)
+    events = EventBus(url=endpoints.redis_url, gate=gate)
+    outbox = OutboxRelay(database=database, gate=gate)
+    transactions = DatabaseTransactionService(database=database, outbox=outbox, random=random.Random())  # noqa: S311 - jitter
+    cache = CacheService(
+        gate=gate,
+        version=VERSION,
+        default_ttl=timedelta(seconds=settings.cache_default_ttl),
+        random=random.Random(),  # noqa: S311 - jitter
+    )
+    async with AsyncExitStack() as stack:
+        for part in (gate, database, events):
+            await part.open()
+            stack.push_async_callback(part.close)
+        for follower in (outbox, transactions, cache):
+            stack.push_async_callback(follower.close)
+        http = await stack.enter_async_context(open_http())
+        transport = PublicTransport() if settings.is_production else httpx.AsyncHTTPTransport()
+        media_http = await stack.enter_async_context(
+            open_media_http(transport=transport, own_url=settings.external_url)
+        )
+        media_http.timeout = PLATFORM_TIMEOUT
+        yield Backends(database, gate, events, outbox, transactions, cache, http, media_http)
