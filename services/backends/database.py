@@ -1,0 +1,251 @@
+"""The database: a bounded, warm pool of connections to PostgreSQL, with one way to read and one to write."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import Context
+from datetime import timedelta
+from enum import StrEnum
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.backends.connector import Connector
+from services.backends.deadline import current_deadline, time_left
+from services.backends.faults import CommitUnknown, DatabaseAway, meaning_of, told_plainly
+from services.backends.statements import HEADROOM, BoundedConnection
+from services.domain.errors import Overloaded, TimedOut
+from services.domain.health import PoolUsage
+
+_COMMIT_PATIENCE = 5.0
+"""Seconds COMMIT may take before its outcome counts as unknown."""
+_ROLLBACK_PATIENCE = 1.0
+_FIRST_RETRY = 0.1
+_LONGEST_RETRY = 2.0
+
+
+class Isolation(StrEnum):
+    """How far a transaction is apart from others that run beside it."""
+
+    READ_COMMITTED = "READ COMMITTED"
+    REPEATABLE_READ = "REPEATABLE READ"
+    SERIALIZABLE = "SERIALIZABLE"
+
+
+class Database:
+    """Between `pool_min` connections, opened at start, and `pool_max`.
+
+    At most `max_waiting` callers wait, for at most `acquire_timeout`; the others are refused with Overloaded. Every
+    statement ends within the caller's deadline (`services.backends.deadline`) and the configured timeouts.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        pool_min: int,
+        pool_max: int,
+        max_waiting: int = 200,
+        acquire_timeout: timedelta = timedelta(seconds=2),
+        statement_timeout: timedelta = timedelta(seconds=5),
+        lock_timeout: timedelta = timedelta(seconds=1),
+        idle_timeout: timedelta = timedelta(seconds=10),
+        start_patience: timedelta = timedelta(seconds=30),
+        through_pgbouncer: bool = False,
+        application_name: str = "crier",
+    ) -> None:
+        self._minimum = pool_min
+        self._maximum = pool_max
+        self._max_waiting = max_waiting
+        self._acquire_timeout = acquire_timeout.total_seconds()
+        self._start_patience = start_patience.total_seconds()
+        self._connector = Connector(
+            url=url,
+            statement_timeout=statement_timeout,
+            lock_timeout=lock_timeout,
+            idle_timeout=idle_timeout,
+            through_pgbouncer=through_pgbouncer,
+            application_name=application_name,
+        )
+        self._engine = self._connector.engine(pool_min=pool_min, pool_max=pool_max)
+        self._slots = asyncio.Semaphore(pool_max)
+        self._waiting = 0
+        self._in_use = 0
+        self._mending: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Open the minimum of connections, all at once; a server that is still starting is waited for a while."""
+        give_up_at = time.monotonic() + self._start_patience
+        pause = _FIRST_RETRY
+        while True:
+            try:
+                await self._warm_up()
+                return
+            except DatabaseAway:
+                if time.monotonic() + pause > give_up_at:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_RETRY)
+
+    async def close(self) -> None:
+        """Close all connections; those that are being mended are waited for."""
+        if self._mending:
+            await asyncio.wait(self._mending)
+        await self._engine.dispose()
+
+    def usage(self) -> PoolUsage:
+        """The pool at this moment."""
+        size = max(self._connector.open_connections, self._in_use)
+        return PoolUsage(
+            size=size,
+            in_use=self._in_use,
+            idle=size - self._in_use,
+            waiting=self._waiting,
+            minimum=self._minimum,
+            maximum=self._maximum,
+        )
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """One connection for reads, without a transaction: each statement sees what is committed when it begins.
+
+        Raises Overloaded, TimedOut or DatabaseAway; other errors of statements stay SQLAlchemy's.
+        """
+        with told_plainly():
+            connection, driver = await self._check_out()
+            try:
+                yield connection
+            finally:
+                await self._give_back(connection, driver)
+
+    @asynccontextmanager
+    async def begin(
+        self,
+        *,
+        isolation: Isolation = Isolation.READ_COMMITTED,
+        read_only: bool = False,
+        on_committed: Callable[[], None] | None = None,
+    ) -> AsyncIterator[AsyncConnection]:
+        """One connection in one transaction: committed at the end of the block, rolled back by any exception.
+
+        Once COMMIT was sent, a cancellation waits for its answer. `on_committed` is called at that answer, even where
+        the cancellation then follows. Raises what `connect` raises, and Contended or CommitUnknown.
+        """
+        with told_plainly():
+            connection, driver = await self._check_out()
+            try:
+                try:
+                    await driver.execute(self._begin_command(isolation, read_only))
+                    yield connection
+                    time_left(_COMMIT_PATIENCE, headroom=HEADROOM)
+                except BaseException:
+                    await _roll_back(driver)
+                    raise
+                await _commit(driver, on_committed)
+            finally:
+                await self._give_back(connection, driver)
+
+    def _begin_command(self, isolation: Isolation, read_only: bool) -> str:
+        """BEGIN and the limits in one message: the deadline costs no round trip of its own."""
+        deadline = current_deadline()
+        left = None if deadline is None else deadline.remaining() - HEADROOM
+        mode = "READ ONLY" if read_only else "READ WRITE"
+        return f"BEGIN ISOLATION LEVEL {isolation} {mode}{self._connector.limits_in_transaction(left)}"
+
+    async def _check_out(self) -> tuple[AsyncConnection, BoundedConnection]:
+        await self._admit()
+        try:
+            connection = await self._engine.connect()
+        except BaseException:
+            self._slots.release()
+            raise
+        self._in_use += 1
+        raw = connection.sync_connection
+        assert raw is not None  # noqa: S101 — for the type checker: it is None only before the connection starts
+        return connection, raw.connection.driver_connection  # type: ignore[return-value] # typed Any|None upstream
+
+    async def _admit(self) -> None:
+        """Take one of the slots, waiting in line for a bounded time, unless the line is too long."""
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        if self._waiting >= self._max_waiting:
+            raise Overloaded("Too many requests wait for the database.", retry_after=self._acquire_timeout)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(time_left(self._acquire_timeout, headroom=HEADROOM)):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            if time_left(self._acquire_timeout) < self._acquire_timeout:
+                raise TimedOut("The operation's time ended while it waited for the database.") from error
+            raise Overloaded("The database is too busy.", retry_after=self._acquire_timeout) from error
+        finally:
+            self._waiting -= 1
+
+    async def _give_back(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
+        if not driver.is_suspect:
+            await self._release(connection)
+            return
+        task = asyncio.create_task(self._mend(connection, driver), context=Context())
+        self._mending.add(task)
+        task.add_done_callback(self._mending.discard)
+
+    async def _mend(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
+        """Keep the connection if it still works. The caller does not wait for this, the slot does."""
+        try:
+            if driver.is_closed() or not await driver.still_works():
+                await connection.invalidate()
+        finally:
+            await self._release(connection)
+
+    async def _release(self, connection: AsyncConnection) -> None:
+        try:
+            await connection.close()
+        finally:
+            self._in_use -= 1
+            self._slots.release()
+
+    async def _warm_up(self) -> None:
+        """One connection shows what the server is, the others follow at once; all are held until the last is there."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.connect())
+            others = (stack.enter_async_context(self.connect()) for _ in range(self._minimum - 1))
+            for outcome in await asyncio.gather(*others, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+
+async def _commit(driver: BoundedConnection, on_committed: Callable[[], None] | None) -> None:
+    """Send COMMIT and wait for its answer, whatever happens to the caller meanwhile."""
+    if driver.is_closed():
+        raise DatabaseAway("The connection to the database was lost.", retry_after=1)
+    task = asyncio.create_task(driver.execute("COMMIT", timeout=_COMMIT_PATIENCE))
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    try:
+        outcome = task.result()
+    except (TimedOut, asyncpg.PostgresError) as error:
+        if isinstance(error, asyncpg.PostgresError) and not isinstance(meaning_of(error), DatabaseAway):
+            raise  # PostgreSQL refused
+        raise CommitUnknown("The connection was lost during the commit; it took place whole or not at all.") from error
+    if outcome != "COMMIT":
+        raise RuntimeError("a statement of this transaction failed and was ignored: nothing was committed")
+    if on_committed is not None:
+        on_committed()
+    if cancellation is not None:
+        raise cancellation
+
+
+async def _roll_back(driver: BoundedConnection) -> None:
+    """Undo. A connection that is in doubt is rolled back when it is mended."""
+    if driver.is_closed() or driver.is_suspect:
+        return
+    try:
+        await driver.execute("ROLLBACK", timeout=_ROLLBACK_PATIENCE)
+    except (TimedOut, asyncpg.InterfaceError, asyncpg.PostgresError):
+        driver.terminate()

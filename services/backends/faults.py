@@ -1,0 +1,76 @@
+"""What PostgreSQL's errors mean to Crier.
+
+    Contended(Overloaded)        others want the same rows (40001, 40P01): the whole transaction may be tried again
+    TimedOut                     a statement or a lock took too long (57014, 55P03)
+    DatabaseAway(Unavailable)    no connection, or it was lost: nothing of this transaction happened
+    CommitUnknown(Unavailable)   the connection was lost while COMMIT was under way
+
+What is not among them (a violated constraint, a mistake in SQL) stays as SQLAlchemy raised it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from services.domain.errors import CrierError, Overloaded, TimedOut, Unavailable
+
+_CONTENDED = ("40001", "40P01")
+_TOO_SLOW = ("57014", "55P03")
+_FULL = ("53300",)
+_AWAY = ("57P01", "57P02", "57P03", "25P03", "25P04")
+
+
+class Contended(Overloaded):
+    """Concurrent transactions got in each other's way; nothing of this one happened."""
+
+
+class DatabaseAway(Unavailable):
+    """PostgreSQL cannot be reached, or was lost before COMMIT: nothing of this transaction happened."""
+
+
+class CommitUnknown(Unavailable):
+    """PostgreSQL was lost while COMMIT was under way: the transaction took place whole or not at all."""
+
+
+def meaning_of(error: BaseException) -> CrierError | None:
+    """The error of ours that says the same; None where there is none."""
+    driver_error = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(driver_error, "sqlstate", None) or ""
+    if state in _CONTENDED:
+        return Contended("Too many changes to the same data at once.", retry_after=1)
+    if state in _TOO_SLOW:
+        return TimedOut("The database took too long.", retry_after=1)
+    if state in _FULL:
+        return Overloaded("The database takes no more connections.", retry_after=1)
+    if state in _AWAY or state.startswith("08") or _is_closed(error, driver_error):
+        return DatabaseAway("The database cannot be reached.", retry_after=1)
+    return None
+
+
+def _is_closed(error: BaseException, driver_error: BaseException | None) -> bool:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(driver_error, asyncpg.InterfaceError) and "closed" in str(driver_error)
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Raise what PostgreSQL's errors mean instead of the errors."""
+    try:
+        yield
+    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        meaning = meaning_of(error)
+        if meaning is None:
+            raise
+        raise meaning from error
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Raise DatabaseAway where the server cannot even be reached. Only around calls that do nothing else."""
+    try:
+        yield
+    except OSError as error:  # a TimeoutError is one too
+        raise DatabaseAway("The database cannot be reached.", retry_after=1) from error

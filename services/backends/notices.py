@@ -1,0 +1,40 @@
+"""Hints from PostgreSQL's NOTIFY: they make a waiting worker look sooner, and nothing depends on them."""
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+log = structlog.get_logger(__name__)
+
+RECONNECT_AFTER = 2.0
+"""Seconds."""
+
+
+class Notices:
+    """Listens on one channel with a connection of its own, and listens again whenever that connection is lost."""
+
+    def __init__(self, *, url: str, channel: str) -> None:
+        self._dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._channel = channel
+
+    async def listen(self, on_notice: Callable[[], None]) -> None:
+        """Call `on_notice` for every notice, until canceled; also once after each connect, for what was missed."""
+        while True:
+            try:
+                await self._listen_once(on_notice)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                log.info("notices.lost", channel=self._channel, reason=type(error).__name__)
+            await asyncio.sleep(RECONNECT_AFTER)
+
+    async def _listen_once(self, on_notice: Callable[[], None]) -> None:
+        connection = await asyncpg.connect(self._dsn, timeout=5, server_settings={"application_name": "crier-notices"})
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(self._channel, lambda *_: on_notice())
+            on_notice()
+            await lost.wait()
+        finally:
+            connection.terminate()

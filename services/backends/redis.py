@@ -1,0 +1,182 @@
+"""Redis behind a gate: while it is away, every caller knows at once and none waits for a time-out of its own."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from contextvars import Context
+from datetime import timedelta
+from typing import TypeVar
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from services.domain.errors import Unavailable
+
+T = TypeVar("T")
+
+_AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
+_LATE = 1.5
+_QUEUES_FOR = 5
+"""How many time-outs a caller may wait for a connection: to go without Redis when it is busy would only add load."""
+_PROBE_EVERY = 1.0
+"""Seconds between two looks at a Redis that is away."""
+
+
+class RedisAway(Unavailable):
+    """Redis cannot be reached, or its connections are all in use; what it holds may be done without."""
+
+
+class RedisGate:
+    """One bounded pool of connections, and one flag that says whether Redis is there.
+
+    The first failure raises the flag; from then on callers are refused at once, until a probe in the background, first
+    immediately and then once a second, finds Redis again. A connection that broke while idle is replaced unnoticed;
+    no command is sent twice. `max_connections` holds for the client's pool, and again for what `read_many` keeps.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        max_connections: int = 20,
+        timeout: timedelta = timedelta(milliseconds=200),
+        settle: timedelta = timedelta(seconds=2),
+    ) -> None:
+        seconds = timeout.total_seconds()
+        self.client: Redis = Redis.from_pool(
+            ConnectionPool.from_url(
+                url,
+                max_connections=max_connections,
+                socket_timeout=seconds,
+                socket_connect_timeout=seconds,
+                # The pool finds out by itself which idle connections broke; a second try would double a time-out.
+                retry=Retry(NoBackoff(), 0),
+            )
+        )
+        self._timeout = seconds
+        self._settle = settle.total_seconds()
+        self._readers: list[AbstractConnection] = []
+        self._slots = asyncio.Semaphore(max_connections)
+        self._probing: asyncio.Task[None] | None = None
+        self._outages = 0
+        self._is_closed = False
+        self._back_at = float("-inf")
+
+    async def open(self) -> None:
+        """Look whether Redis is there; Crier starts without it too."""
+        with suppress(RedisAway):
+            await self.run(lambda client: client.ping())
+
+    async def close(self) -> None:
+        """Stop looking and close every connection."""
+        self._is_closed = True
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait({self._probing})
+        await self._drop_readers()
+        await self.client.aclose(close_connection_pool=True)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether callers are refused for now."""
+        return self._probing is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether Redis is there and has been for long enough that what it missed while away has been made good."""
+        return self._probing is None and time.monotonic() - self._back_at >= self._settle
+
+    async def run(self, call: Callable[[Redis], Awaitable[T]]) -> T:
+        """Call Redis. Raises RedisAway at once while it is away; what Redis itself refuses stays a ResponseError."""
+        async with self._passage():
+            return await call(self.client)
+
+    async def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """MGET at half its cost: on connections of our own, past the client's pool, retries and instruments."""
+        async with self._passage():
+            if self._readers:
+                with suppress(RedisConnectionError):  # Redis has restarted since: a new connection will do
+                    return await self._read_on(self._readers.pop(), keys)
+            fresh: AbstractConnection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # theirs
+            return await self._read_on(fresh, keys)
+
+    async def _read_on(self, connection: AbstractConnection, keys: Sequence[str]) -> list[bytes | None]:
+        """Read on a connection, and keep it only if it went well: who is cancelled leaves no answer for the next."""
+        try:
+            await connection.send_command("MGET", *keys, check_health=False)
+            found: list[bytes | None] = await connection.read_response()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._readers.append(connection)
+        return found
+
+    @asynccontextmanager
+    async def _passage(self) -> AsyncIterator[None]:
+        if self._probing is not None:
+            raise RedisAway("Redis is away.", retry_after=_PROBE_EVERY)
+        await self._admit()
+        outages, began = self._outages, time.monotonic()
+        task = asyncio.current_task()
+        cancellations = task.cancelling() if task else 0
+        try:
+            yield
+        except MaxConnectionsError as error:
+            raise RedisAway("All connections to Redis are in use.", retry_after=self._timeout) from error
+        except _AWAY as error:
+            if task and task.cancelling() > cancellations:  # the client may say so in place of the cancellation
+                raise asyncio.CancelledError from error
+            # A call from before the last outage says nothing about now; nor does a time-out that came late itself,
+            # because then it was this process that had no time.
+            is_our_fault = isinstance(error, RedisTimeoutError) and time.monotonic() - began > _LATE * self._timeout
+            if outages == self._outages and not is_our_fault:
+                self._note_outage()
+            raise RedisAway("Redis cannot be reached.", retry_after=_PROBE_EVERY) from error
+        finally:
+            self._slots.release()
+
+    async def _admit(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
+            async with asyncio.timeout(_QUEUES_FOR * self._timeout):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise RedisAway("All connections to Redis are in use.", retry_after=self._timeout) from error
+        if self._probing is not None:
+            self._slots.release()
+            raise RedisAway("Redis is away.", retry_after=_PROBE_EVERY)
+
+    def _note_outage(self) -> None:
+        if self._probing is None:
+            self._outages += 1
+            self._probing = asyncio.create_task(self._probe(), context=Context())
+
+    async def _probe(self) -> None:
+        """Look until Redis is back. It first drops idle connections, which would fail one after the other."""
+        await self._drop_readers()
+        await self.client.connection_pool.disconnect(inuse_connections=False)
+        while not self._is_closed:
+            if await self._answers():
+                break
+            await asyncio.sleep(_PROBE_EVERY)
+        self._back_at = time.monotonic()
+        self._probing = None
+
+    async def _answers(self) -> bool:
+        try:
+            await self.client.ping()
+        except (RedisError, OSError):
+            return False
+        return True
+
+    async def _drop_readers(self) -> None:
+        while self._readers:
+            await self._readers.pop().disconnect(nowait=True)

@@ -1,0 +1,146 @@
+"""asyncpg's connection as Crier uses it: every statement ends within the time left, and is counted.
+
+asyncpg cancels a statement on the server when its timeout passes and can use the connection again; a cancelled task
+would cost the connection. So the time left goes down as asyncpg's own timeout, where SQLAlchemy has no place for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from asyncpg.cursor import CursorFactory
+from asyncpg.prepared_stmt import PreparedStatement
+
+from services.backends.deadline import time_left
+from services.domain.errors import TimedOut
+
+HEADROOM = 0.02
+"""Seconds by which a statement ends before its operation, so that the answer says which part was too slow."""
+MEND_PATIENCE = 1.0
+"""Seconds a connection has to show that it still lives."""
+CLOSE_PATIENCE = 0.25
+"""Seconds that a polite good-bye may take; SQLAlchemy's two would hold up whoever is cancelled on a dead network."""
+
+
+@dataclass(slots=True)
+class StatementTally:
+    """How many statements ran, and how many rows came back."""
+
+    statements: int = 0
+    rows: int = 0
+
+
+_tally: ContextVar[StatementTally | None] = ContextVar("statement_tally", default=None)
+
+
+@contextmanager
+def tally_statements() -> Iterator[StatementTally]:
+    """Count what runs inside, child tasks included; an enclosing tally does not see it."""
+    tally = StatementTally()
+    token = _tally.set(tally)
+    try:
+        yield tally
+    finally:
+        _tally.reset(token)
+
+
+def _count(rows: int) -> None:
+    tally = _tally.get()
+    if tally is not None:
+        tally.statements += 1
+        tally.rows += rows
+
+
+if TYPE_CHECKING:
+    _Connection = asyncpg.Connection[asyncpg.Record]  # generic in the stubs only
+else:
+    _Connection = asyncpg.Connection
+
+
+class BoundedConnection(_Connection):
+    """A connection whose statements never outlast the caller's deadline, nor `patience`."""
+
+    patience: float = 30.0
+    """Seconds after which a server that has not even applied its own statement timeout is given up."""
+    is_suspect: bool = False
+    """Whether a statement got no answer in time: whoever takes the connection back sees first if it still lives."""
+
+    async def prepare(self, query: str, **options: Any) -> Any:
+        """A prepared statement, bounded like everything else."""
+        with self.bounded() as timeout:
+            statement = await super().prepare(query, timeout=timeout, **options)
+        return BoundedStatement(self, statement)
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 — asyncpg's
+        """Run one or more commands; a `timeout` that is given (seconds) replaces the time left."""
+        with self.bounded(timeout) as allowed:
+            return await super().execute(query, *args, timeout=allowed)
+
+    async def executemany(self, command: str, args: Iterable[Any], *, timeout: float | None = None) -> None:  # noqa: ASYNC109 — asyncpg's
+        """Run one command with many sets of arguments."""
+        with self.bounded(timeout) as allowed:
+            await super().executemany(command, args, timeout=allowed)
+        _count(0)
+
+    async def still_works(self) -> bool:
+        """Whether the server answers soon; what a cancelled statement left behind is rolled back."""
+        try:
+            with suppress(asyncpg.InFailedSQLTransactionError):
+                await self.execute("SELECT 1", timeout=MEND_PATIENCE)
+            if self.is_in_transaction():
+                await self.execute("ROLLBACK", timeout=MEND_PATIENCE)
+        except (TimedOut, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.terminate()
+            return False
+        self.is_suspect = False
+        return True
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 — asyncpg's
+        """Close politely, but not for long."""
+        await super().close(timeout=min(CLOSE_PATIENCE, timeout or CLOSE_PATIENCE))
+
+    @contextmanager
+    def bounded(self, timeout: float | None = None) -> Iterator[float]:
+        """The seconds a call may take; running over them is TimedOut, a broken socket is a lost connection."""
+        allowed = time_left(self.patience, headroom=HEADROOM) if timeout is None else timeout
+        try:
+            yield allowed
+        except TimeoutError as error:
+            self.is_suspect = True
+            raise TimedOut("The database did not answer in the operation's time.") from error
+        except asyncpg.InternalClientError as error:
+            # asyncpg's words for a server that said good-bye before we said anything: nothing was sent.
+            self.terminate()
+            raise asyncpg.InterfaceError("the connection was closed by the server") from error
+        except OSError as error:
+            raise asyncpg.ConnectionDoesNotExistError("the connection to the server broke") from error
+        except asyncio.CancelledError:
+            self.is_suspect = True
+            raise
+
+
+class BoundedStatement:
+    """The part of a prepared statement that SQLAlchemy uses."""
+
+    def __init__(self, connection: BoundedConnection, statement: PreparedStatement[asyncpg.Record]) -> None:
+        self._connection = connection
+        self._statement = statement
+        self.get_attributes = statement.get_attributes
+        self.get_statusmsg = statement.get_statusmsg
+
+    async def fetch(self, *args: Any) -> list[asyncpg.Record]:
+        """All rows."""
+        with self._connection.bounded() as timeout:
+            rows = await self._statement.fetch(*args, timeout=timeout)
+        _count(len(rows))
+        return rows
+
+    def cursor(self, *args: Any) -> CursorFactory[asyncpg.Record]:
+        """A cursor for rows that are streamed."""
+        return self._statement.cursor(*args, timeout=time_left(self._connection.patience, headroom=HEADROOM))

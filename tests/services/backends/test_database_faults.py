@@ -1,0 +1,248 @@
+"""The pool stays whole through everything that can happen to a connection."""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.embedded import EmbeddedServers
+from services.backends.database import Database
+from services.backends.deadline import deadline_in
+from services.backends.faults import DatabaseAway
+from services.domain.errors import CrierError, TimedOut
+from tests.faulty import FaultyNetwork
+from tests.services.backends.watching import backends_of, eventually
+
+SOON = timedelta(milliseconds=120)
+SLEEP = text("SELECT pg_sleep(30)")
+
+
+@pytest.mark.parametrize("way", ["connect", "begin"])
+async def test_statements_end_with_the_deadline_a_hundred_times(make_database: Any, db: Database, way: str) -> None:
+    """Each time: TIMEOUT, nothing runs on at the server, no connection is lost, and the pool is whole."""
+    database: Database = await make_database(pool_min=2, pool_max=4, application_name=f"late-{way}")
+
+    async def be_late() -> None:
+        with pytest.raises(TimedOut), deadline_in(SOON):
+            async with getattr(database, way)() as connection:
+                await connection.execute(SLEEP)
+
+    for _ in range(25):
+        await asyncio.gather(*(be_late() for _ in range(4)))
+
+    await eventually(lambda: database.usage().in_use == 0)
+    assert await backends_of(db, f"late-{way}", "state <> 'idle'") == 0
+    assert await backends_of(db, f"late-{way}") == database.usage().size <= 4
+    async with database.connect() as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
+
+
+async def test_timed_out_connection_is_used_again(make_database: Any) -> None:
+    """A statement that ran out of time costs no reconnect: the server process is the same."""
+    database: Database = await make_database(pool_min=1, pool_max=1)
+    pid = text("SELECT pg_backend_pid()")
+    async with database.connect() as connection:
+        before = await connection.scalar(pid)
+    with pytest.raises(TimedOut), deadline_in(SOON):
+        async with database.connect() as connection:
+            await connection.execute(SLEEP)
+    async with database.connect() as connection:
+        assert await connection.scalar(pid) == before
+
+
+async def test_cancelled_callers_leave_the_pool_whole(make_database: Any, db: Database) -> None:
+    """200 callers cancelled at any moment: no orphan at the server, no slot lost, no wrong answer afterwards."""
+    database: Database = await make_database(pool_min=2, pool_max=4, max_waiting=500, application_name="cancelled")
+
+    async def ask(number: int) -> int:
+        async with database.begin() as connection:
+            return int(await connection.scalar(text("SELECT CAST(:n AS int) FROM pg_sleep(0.004)"), {"n": number}))
+
+    tasks = [asyncio.create_task(ask(number)) for number in range(400)]
+    for number in range(0, 400, 2):
+        await asyncio.sleep(0.002)
+        tasks[number].cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert all(outcomes[number] == number for number in range(1, 400, 2))
+    assert all(
+        outcome in (number,) or isinstance(outcome, asyncio.CancelledError) for number, outcome in enumerate(outcomes)
+    )
+    assert any(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+    await eventually(lambda: database.usage().in_use == 0)
+    assert await backends_of(db, "cancelled", "state <> 'idle'") == 0
+    assert await backends_of(db, "cancelled") <= 4
+    assert await asyncio.gather(*(ask(number) for number in range(20))) == list(range(20))
+
+
+async def test_cancellation_waits_for_a_commit_under_way(
+    db: Database, slow_commits: Callable[[], Awaitable[None]]
+) -> None:
+    """Once COMMIT was sent, the caller learns of it: cancelled at that moment, the change is there and told so."""
+    told: list[str] = []
+
+    async def write() -> None:
+        async with db.begin(on_committed=lambda: told.append("committed")) as connection:
+            await connection.execute(text("UPDATE things SET count = 1 WHERE id = 1"))
+
+    task = asyncio.create_task(write())
+    await slow_commits()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert told == ["committed"]
+    async with db.connect() as connection:
+        assert await connection.scalar(text("SELECT count FROM things WHERE id = 1")) == 1
+
+
+async def test_dead_network_costs_no_more_than_the_deadline(
+    make_database: Any, network: FaultyNetwork, url_through_network: str
+) -> None:
+    """On a network that swallows everything the caller hears in time, and the pool is whole once it heals."""
+    database: Database = await make_database(url=url_through_network, pool_min=2, pool_max=3)
+    loop = asyncio.get_running_loop()
+    network.hang()
+
+    async def ask() -> float:
+        began = loop.time()
+        with pytest.raises((TimedOut, DatabaseAway)), deadline_in(timedelta(milliseconds=300)):
+            async with database.connect() as connection:
+                await connection.scalar(text("SELECT 1"))
+        return loop.time() - began
+
+    took = await asyncio.gather(*(ask() for _ in range(6)))
+    assert max(took) < 1.0  # asyncpg's own good-bye would make it 2.3
+
+    network.heal()
+    await eventually(lambda: database.usage().in_use == 0)
+    async with database.connect() as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
+
+
+async def test_dead_network_does_not_hold_up_who_is_cancelled(
+    make_database: Any, network: FaultyNetwork, url_through_network: str
+) -> None:
+    """A caller cancelled in mid-statement on a dead network goes at once, give or take a short good-bye."""
+    database: Database = await make_database(url=url_through_network, pool_min=1, pool_max=1)
+    loop = asyncio.get_running_loop()
+    async with database.connect() as connection:
+        task = asyncio.create_task(connection.scalar(text("SELECT 1 FROM pg_sleep(5)")))
+        await asyncio.sleep(0.1)
+        network.hang()
+        began = loop.time()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert loop.time() - began < 1.5  # SQLAlchemy's own good-bye takes 2
+    network.heal()
+
+
+async def test_cut_connections_are_replaced_unnoticed(
+    make_database: Any, network: FaultyNetwork, url_through_network: str
+) -> None:
+    """Connections that broke while idle are found out before they are handed out."""
+    database: Database = await make_database(url=url_through_network, pool_min=3, pool_max=3)
+    network.cut()
+    await asyncio.sleep(0.05)
+
+    async def ask() -> int:
+        async with database.connect() as connection:
+            return int(await connection.scalar(text("SELECT 1")))
+
+    assert await asyncio.gather(*(ask() for _ in range(6))) == [1] * 6
+
+
+async def test_killed_backend_is_a_code_and_then_forgotten(make_database: Any, db: Database) -> None:
+    """pg_terminate_backend in mid-statement is UNAVAILABLE for that caller alone."""
+    database: Database = await make_database(pool_min=2, pool_max=2, application_name="victim")
+
+    async def be_killed() -> None:
+        async with database.connect() as connection:
+            await connection.execute(SLEEP)
+
+    task = asyncio.create_task(be_killed())
+    await eventually(lambda: backends_of(db, "victim", "state = 'active'"))
+    async with db.connect() as connection:
+        await connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'victim' AND state = 'active'"
+            )
+        )
+    with pytest.raises(DatabaseAway):
+        await task
+    async with database.connect() as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
+
+
+async def test_forgotten_transaction_does_not_hold_its_rows(make_database: Any, db: Database) -> None:
+    """Who idles in a transaction loses it after the idle timeout, and others get the rows."""
+    database: Database = await make_database(pool_min=1, pool_max=1, idle_timeout=timedelta(milliseconds=100))
+    with pytest.raises(DatabaseAway):
+        async with database.begin() as connection:
+            await connection.execute(text("UPDATE things SET count = 1 WHERE id = 1"))
+            await asyncio.sleep(0.4)
+    async with db.begin() as connection:
+        await connection.execute(text("UPDATE things SET count = 2 WHERE id = 1"))
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[EmbeddedServers]:
+    """A PostgreSQL server that the test may stop and start."""
+    with tempfile.TemporaryDirectory(prefix="crier-tests-") as folder:
+        server = EmbeddedServers(data_dir=Path(folder), redis=False, durable=False)
+        yield server
+        server.stop()
+
+
+async def test_pool_recovers_after_postgresql_restarts_under_load(own_postgres: EmbeddedServers) -> None:
+    """Every request is answered or refused with a code, and all are answered once the server is back."""
+    server = own_postgres
+    database = Database(url=server.start().database_url, pool_min=5, pool_max=20, application_name="crier")
+    await database.open()
+    outcomes: list[object] = []
+    stopping = asyncio.Event()
+
+    async def keep_asking() -> None:
+        while not stopping.is_set():
+            try:
+                async with database.begin() as connection:
+                    outcomes.append(await connection.scalar(text("SELECT 1")))
+            except CrierError as error:
+                outcomes.append(error.code)
+            await asyncio.sleep(0.001)
+
+    try:
+        load = [asyncio.create_task(keep_asking()) for _ in range(50)]
+        await asyncio.sleep(0.3)
+        server.stop()
+        await asyncio.sleep(0.3)
+        server.start()
+        await asyncio.sleep(0.5)
+        stopping.set()
+        await asyncio.gather(*load)
+
+        async def ask() -> int:
+            async with database.connect() as connection:
+                return int(await connection.scalar(text("SELECT 1")))
+
+        assert {1, "UNAVAILABLE"} <= set(outcomes) <= {1, "UNAVAILABLE", "OVERLOADED"}
+        assert await asyncio.gather(*(ask() for _ in range(100))) == [1] * 100
+        assert database.usage().size <= 20
+    finally:
+        await database.close()
+
+
+async def test_start_waits_for_a_server_that_is_starting(make_database: Any, network: FaultyNetwork) -> None:
+    """`open` tries again until the server is there, and gives up with a code after its patience."""
+    away = Database(
+        url="postgresql://nobody@127.0.0.1:9/x", pool_min=1, pool_max=1, start_patience=timedelta(milliseconds=250)
+    )
+    with pytest.raises(DatabaseAway):
+        await away.open()

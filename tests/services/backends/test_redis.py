@@ -1,0 +1,182 @@
+"""The gate: a Redis that is gone costs one time-out, and comes back by itself."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from services.backends.redis import RedisAway, RedisGate
+from tests.faulty import FaultyNetwork, OwnRedis
+
+
+def ping(client: Redis) -> Any:
+    """The cheapest call."""
+    return client.ping()
+
+
+async def until_back(gate: RedisGate) -> None:
+    """Wait until the gate has found Redis again."""
+    async with asyncio.timeout(5):
+        while gate.is_away:
+            await asyncio.sleep(0.01)
+
+
+async def test_frozen_redis_costs_one_time_out(own_redis: OwnRedis, own_gate: RedisGate) -> None:
+    """The first caller waits for its time-out; a thousand after it are refused at once."""
+    own_redis.freeze()
+    with pytest.raises(RedisAway):
+        await own_gate.run(ping)
+
+    began = time.monotonic()
+    for _ in range(1000):
+        with pytest.raises(RedisAway):
+            await own_gate.run(ping)
+    assert time.monotonic() - began < 2  # a time-out each would be 200
+    own_redis.thaw()
+    await until_back(own_gate)
+    assert await own_gate.run(ping)
+
+
+async def test_waiting_line_is_refused_with_the_first_time_out(own_redis: OwnRedis) -> None:
+    """Whoever waits for one of two connections when Redis freezes is not made to wait for a time-out in turn."""
+    gate = RedisGate(url=own_redis.url, max_connections=2, timeout=timedelta(seconds=1))
+    await gate.open()
+    own_redis.freeze()
+    began = time.monotonic()
+    outcomes = await asyncio.gather(*(gate.run(ping) for _ in range(20)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {RedisAway}
+    assert time.monotonic() - began < 1.9  # in turn they would take 5, and the line is refused after that
+    own_redis.thaw()
+    await gate.close()
+
+
+async def test_dead_redis_is_found_again(own_redis: OwnRedis, own_gate: RedisGate) -> None:
+    """Killed and started again: refused meanwhile, and the warm pool's dead connections are nobody's problem."""
+    await asyncio.gather(*(own_gate.run(ping) for _ in range(10)))
+    own_redis.kill()
+    with pytest.raises(RedisAway):
+        await own_gate.run(ping)
+    assert own_gate.is_away
+    own_redis.start()
+    await until_back(own_gate)
+    assert all(await asyncio.gather(*(own_gate.run(ping) for _ in range(20))))
+
+
+async def test_restart_between_two_calls_goes_unnoticed(own_redis: OwnRedis, own_gate: RedisGate) -> None:
+    """A connection that broke while idle is replaced within the call, on both roads."""
+    await asyncio.gather(*(own_gate.run(ping) for _ in range(5)), *(own_gate.read_many(("a",)) for _ in range(5)))
+    own_redis.kill()
+    await asyncio.sleep(0.05)
+    own_redis.start()
+    assert await own_gate.run(ping)
+    assert await own_gate.read_many(("a", "b")) == [None, None]
+    assert not own_gate.is_away
+
+
+async def test_start_without_redis(tmp_path: Any) -> None:
+    """Crier starts while Redis is away, and finds it later."""
+    server = OwnRedis(tmp_path)
+    gate = RedisGate(url=server.url, settle=timedelta(0))
+    await gate.open()
+    assert gate.is_away
+    server.start()
+    await until_back(gate)
+    assert await gate.run(ping)
+    await gate.close()
+    server.kill()
+
+
+async def test_gate_distrusts_redis_for_a_while_after_an_outage(own_redis: OwnRedis) -> None:
+    """What Redis missed has to be made good first; a gate that saw no outage trusts it from the start."""
+    gate = RedisGate(url=own_redis.url, settle=timedelta(milliseconds=300))
+    await gate.open()
+    assert gate.is_settled
+    own_redis.kill()
+    with pytest.raises(RedisAway):
+        await gate.run(ping)
+    own_redis.start()
+    await until_back(gate)
+    assert not gate.is_settled
+    assert await gate.run(ping)
+    await asyncio.sleep(0.3)
+    assert gate.is_settled
+    await gate.close()
+
+
+async def test_refusal_by_redis_is_no_outage(gate: RedisGate) -> None:
+    """A wrong command is the caller's mistake."""
+    with pytest.raises(ResponseError):
+        await gate.run(lambda client: client.execute_command("NONSENSE"))  # type: ignore[no-untyped-call] # theirs
+    assert not gate.is_away
+
+
+async def test_busy_pool_is_no_outage(own_redis: OwnRedis) -> None:
+    """Who finds every connection taken is refused soon; Redis is not declared away for it."""
+    gate = RedisGate(url=own_redis.url, max_connections=2, timeout=timedelta(milliseconds=20))
+    holding = [asyncio.create_task(gate.run(lambda _: asyncio.sleep(0.3))) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(RedisAway):
+        await gate.run(ping)
+    assert not gate.is_away
+    await asyncio.gather(*holding)
+    assert await gate.run(ping)
+    await gate.close()
+
+
+async def test_cancelled_caller_is_cancelled_whatever_the_client_says(own_redis: OwnRedis) -> None:
+    """A cancellation is never turned into an outage, at whatever moment of a failing call it comes."""
+    own_redis.freeze()
+    for moment in range(30):
+        gate = RedisGate(url=own_redis.url, timeout=timedelta(milliseconds=40))
+        task = asyncio.create_task(gate.run(ping))
+        await asyncio.sleep(moment * 0.0015)
+        is_too_late = not task.cancel()
+        with pytest.raises((asyncio.CancelledError, RedisAway)) as ended:
+            await task
+        assert is_too_late or ended.type is asyncio.CancelledError
+        assert gate.is_away == is_too_late
+        await gate.close()
+
+
+async def test_busy_process_is_no_outage(own_gate: RedisGate) -> None:
+    """Where this process itself had no time for an answer, that caller goes without; Redis is not declared away."""
+
+    async def hold_everything_up(client: Redis) -> None:
+        asyncio.get_running_loop().call_soon(time.sleep, 1.0)
+        await client.blpop(["nothing"], 10)
+
+    with pytest.raises(RedisAway):
+        await own_gate.run(hold_everything_up)
+    assert not own_gate.is_away
+    assert await own_gate.run(ping)
+
+
+async def test_cancelled_callers_never_leave_their_answer_to_others(own_redis: OwnRedis) -> None:
+    """Through a slow network, half of 600 callers cancelled at any moment: each of the others gets its own value."""
+    async with FaultyNetwork(host=str(own_redis.socket), delay=0.003) as network:
+        gate = RedisGate(url=f"redis://127.0.0.1:{network.port}", max_connections=5, timeout=timedelta(seconds=2))
+        await gate.run(lambda client: client.mset({f"key:{n}": n for n in range(600)}))
+
+        async def read(n: int) -> bytes | str | None:
+            if n % 4 < 2:
+                return await gate.run(lambda client: client.get(f"key:{n}"))
+            return (await gate.read_many((f"key:{n}",)))[0]
+
+        tasks = [asyncio.create_task(read(n)) for n in range(600)]
+        for n in range(0, 600, 2):
+            await asyncio.sleep(0.0005)
+            tasks[n].cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+        cancelled = sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+        assert 50 < cancelled <= 300
+        assert all(
+            outcome == str(n).encode() or (n % 2 == 0 and isinstance(outcome, asyncio.CancelledError))
+            for n, outcome in enumerate(outcomes)
+        )
+        assert await asyncio.gather(*(read(n) for n in range(50))) == [str(n).encode() for n in range(50)]
+        await gate.close()
