@@ -1,0 +1,291 @@
+"""What a document asks for, measured in one linear walk before it is validated.
+
+Every fragment is measured once, however often it is spread, and its measure is counted at every spread: two thousand
+fragments that spread each other twice are multiplied, not walked. Counts stop at `_ENDLESS`.
+
+The cost of a selection is one per object, times the length of the lists it stands in: what `first`, `last` or `ids`
+say, one page where they are left out, and a guess where a list has no such argument. Leaves cost nothing.
+
+Comparisons estimate what validation does to see whether fields of the same name may be merged: it compares all pairs,
+and all pairs below them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
+    type_from_ast,
+)
+
+from services.domain.pages import DEFAULT_SIZE, MAX_SIZE
+
+_LIST_GUESS = 5
+_OBJECT_WEIGHT = 50
+"""Comparing two objects takes so many times what comparing two leaves does (about 50 ns), what is below them aside."""
+_SIZE_ARGUMENTS = ("first", "last", "ids")
+_ENDLESS = 10**9
+
+Sizes = Mapping[str, int]
+"""The lengths that variables give to lists."""
+
+
+class _Namesakes(NamedTuple):
+    """Fields that share a response name in one selection set."""
+
+    number: int
+    weight: int
+    """What comparing two of them takes."""
+
+
+@dataclass(slots=True)
+class Measure:
+    """How much a selection set holds, spreads included; `listed` is the cost below a connection's own lists."""
+
+    root_fields: int = 0
+    depth: int = 0
+    fields: int = 0
+    aliases: int = 0
+    directives: int = 0
+    cost: int = 0
+    listed: int = 0
+    names: dict[str, _Namesakes] = field(default_factory=dict)
+
+    def add(self, other: "Measure") -> None:
+        """Count what another selection set brings to the same place."""
+        self.root_fields = min(_ENDLESS, self.root_fields + other.root_fields)
+        self.depth = max(self.depth, other.depth)
+        self.fields = min(_ENDLESS, self.fields + other.fields)
+        self.aliases = min(_ENDLESS, self.aliases + other.aliases)
+        self.directives = min(_ENDLESS, self.directives + other.directives)
+        self.cost = min(_ENDLESS, self.cost + other.cost)
+        self.listed = min(_ENDLESS, self.listed + other.listed)
+        for name, namesakes in other.names.items():
+            self.note(name, namesakes)
+
+    def note(self, name: str, namesakes: _Namesakes) -> None:
+        """Count fields under their response name."""
+        known = self.names.get(name)
+        if known is not None:
+            namesakes = _Namesakes(min(_ENDLESS, known.number + namesakes.number), max(known.weight, namesakes.weight))
+        self.names[name] = namesakes
+
+    def compare(self) -> int:
+        """How many comparisons the namesakes of this selection set take among themselves."""
+        return min(_ENDLESS, sum(n.number * (n.number - 1) // 2 * n.weight for n in self.names.values()))
+
+    def weigh(self) -> int:
+        """What comparing two fields with this selection set takes; two leaves take 1."""
+        if not self.names:
+            return 1
+        return min(_ENDLESS, _OBJECT_WEIGHT + sum(n.number * n.number * n.weight for n in self.names.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentMeasure:
+    """A whole document: its operations by name ('' for one without), and what validating all of it takes."""
+
+    operations: Mapping[str, Measure]
+    comparisons: int
+    reach: int
+    """Fragments that validation follows, counted once for every operation."""
+
+
+def measure_document(document: DocumentNode, schema: GraphQLSchema, sizes: Sizes) -> DocumentMeasure:
+    """Measure every operation; unknown fields, types and fragments count as leaves: validation names them."""
+    return _Walk(document, schema, sizes).measure()
+
+
+def find_sizes(document: DocumentNode) -> frozenset[str]:
+    """The variables that say how long lists are."""
+    return frozenset(
+        argument.value.name.value
+        for node in _fields_of(document)
+        for argument in node.arguments or ()
+        if argument.name.value in _SIZE_ARGUMENTS and isinstance(argument.value, VariableNode)
+    )
+
+
+def read_sizes(names: Iterable[str], document: DocumentNode, variables: Mapping[str, Any]) -> Sizes:
+    """The lengths behind such variables: given, else their defaults, else one page."""
+    defaults: dict[str, Any] = {
+        definition.variable.name.value: _literal_size(definition.default_value)
+        for operation in _operations_of(document)
+        for definition in operation.variable_definitions or ()
+        if definition.default_value is not None
+    }
+    return {name: _clamp(variables.get(name, defaults.get(name))) for name in names}
+
+
+class _Walk:
+    """One pass over one document."""
+
+    def __init__(self, document: DocumentNode, schema: GraphQLSchema, sizes: Sizes) -> None:
+        self._schema = schema
+        self._sizes = sizes
+        self._operations = list(_operations_of(document))
+        self._fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self._measured: dict[str, Measure] = {}
+        self._comparisons = 0
+
+    def measure(self) -> DocumentMeasure:
+        """Fragments first, those that others spread before those that spread them; then the operations."""
+        for name in self._in_order():
+            fragment = self._fragments[name]
+            parent = type_from_ast(self._schema, fragment.type_condition)
+            self._measured[name] = self._measure_set(fragment.selection_set, parent)
+        operations = {}
+        for operation in self._operations:
+            root = self._schema.get_root_type(operation.operation)
+            measure = self._measure_set(operation.selection_set, root)
+            measure.directives += len(operation.directives or ())
+            operations[operation.name.value if operation.name else ""] = measure
+        reach = len(self._operations) * (1 + len(self._fragments))
+        return DocumentMeasure(operations, self._comparisons, reach)
+
+    def _in_order(self) -> Iterator[str]:
+        """Names of fragments, each after all that it spreads; circles are cut, for validation refuses them."""
+        seen: set[str] = set()
+        for start in self._fragments:
+            stack = [(start, False)]
+            while stack:
+                name, is_done = stack.pop()
+                if is_done:
+                    yield name
+                elif name not in seen:
+                    seen.add(name)
+                    stack.append((name, True))
+                    stack.extend(
+                        (spread.name.value, False)
+                        for spread in _spreads_of(self._fragments[name].selection_set)
+                        if spread.name.value in self._fragments and spread.name.value not in seen
+                    )
+
+    def _measure_set(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> Measure:
+        measure = self._collect(selection_set, parent)
+        self._comparisons = min(_ENDLESS, self._comparisons + measure.compare())
+        return measure
+
+    def _collect(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> Measure:
+        """What stands in one set: its fields, and those that inline fragments and spreads put there."""
+        total = Measure()
+        for selection in selection_set.selections:
+            total.directives += len(selection.directives or ())
+            if isinstance(selection, FieldNode):
+                self._add_field(total, selection, parent)
+            elif isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                inner = type_from_ast(self._schema, condition) if condition else parent
+                total.add(self._collect(selection.selection_set, inner))
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value in self._measured:
+                total.add(self._measured[selection.name.value])
+        return total
+
+    def _add_field(self, total: Measure, node: FieldNode, parent: GraphQLNamedType | None) -> None:
+        definition = self._find_definition(node, parent)
+        below = Measure()
+        if node.selection_set is not None:
+            inner = get_named_type(definition.type) if definition else None
+            below = self._measure_set(node.selection_set, inner)
+
+        total.root_fields = min(_ENDLESS, total.root_fields + 1)
+        total.depth = max(total.depth, 1 + below.depth)
+        total.fields = min(_ENDLESS, total.fields + 1 + below.fields)
+        total.aliases = min(_ENDLESS, total.aliases + (node.alias is not None) + below.aliases)
+        total.directives = min(_ENDLESS, total.directives + below.directives)
+        total.note((node.alias or node.name).value, _Namesakes(1, below.weigh()))
+        if definition is not None:
+            self._add_cost(total, node, definition, below, is_in_connection=_is_connection(parent))
+
+    def _add_cost(
+        self, total: Measure, node: FieldNode, definition: GraphQLField, below: Measure, *, is_in_connection: bool
+    ) -> None:
+        if not is_composite_type(get_named_type(definition.type)):
+            return
+        is_list = is_list_type(get_nullable_type(definition.type))
+        if is_list and is_in_connection:
+            total.listed = min(_ENDLESS, total.listed + 1 + below.cost)
+            return
+        size = self._find_size(node, definition)
+        times = (_LIST_GUESS if size is None else size) if is_list else 1
+        pages = 1 if size is None else size
+        total.cost = min(_ENDLESS, total.cost + times * (1 + below.cost) + pages * below.listed)
+
+    def _find_definition(self, node: FieldNode, parent: GraphQLNamedType | None) -> GraphQLField | None:
+        if parent is None or not is_composite_type(parent):
+            return None
+        return self._schema.get_field(parent, node.name.value)
+
+    def _find_size(self, node: FieldNode, definition: GraphQLField) -> int | None:
+        """How long the list below a field may be; None where nothing says so."""
+        if not any(name in definition.args for name in _SIZE_ARGUMENTS):
+            return None
+        for argument in node.arguments or ():
+            if argument.name.value in _SIZE_ARGUMENTS:
+                value = argument.value
+                if isinstance(value, VariableNode):
+                    return self._sizes.get(value.name.value, DEFAULT_SIZE)
+                return _clamp(_literal_size(value))
+        return DEFAULT_SIZE
+
+
+def _operations_of(document: DocumentNode) -> Iterator[OperationDefinitionNode]:
+    return (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+
+
+def _selections_of(selection_set: SelectionSetNode | None) -> Iterator[Any]:
+    """All selections below one set, without following spreads."""
+    stack = [selection_set]
+    while stack:
+        for selection in getattr(stack.pop(), "selections", ()):
+            yield selection
+            stack.append(getattr(selection, "selection_set", None))
+
+
+def _spreads_of(selection_set: SelectionSetNode) -> Iterator[FragmentSpreadNode]:
+    return (node for node in _selections_of(selection_set) if isinstance(node, FragmentSpreadNode))
+
+
+def _fields_of(document: DocumentNode) -> Iterator[FieldNode]:
+    for definition in document.definitions:
+        for node in _selections_of(getattr(definition, "selection_set", None)):
+            if isinstance(node, FieldNode):
+                yield node
+
+
+def _is_connection(parent: GraphQLNamedType | None) -> bool:
+    return parent is not None and parent.name.endswith("Connection")
+
+
+def _literal_size(value: Any) -> int | list[Any] | None:
+    if isinstance(value, IntValueNode):
+        return int(value.value[:10])
+    return list(value.values) if isinstance(value, ListValueNode) else None
+
+
+def _clamp(value: Any) -> int:
+    """A length as it can come true: pages beyond the largest are refused before anything is read."""
+    if isinstance(value, list):
+        value = len(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return DEFAULT_SIZE
+    return max(0, min(value, MAX_SIZE))

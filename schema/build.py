@@ -1,0 +1,36 @@
+"""Puts the roots, the scalars and the extensions together into the one schema."""
+
+from collections.abc import Callable, Sequence
+
+import strawberry
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+
+import schema.enums  # noqa: F401 — must run before a type uses one of the domain's enums
+from schema.extensions.error_codes import QuietSchema
+from schema.extensions.request_timeout import TimedExecutor
+from schema.mutation import Mutation
+from schema.query import Query
+from schema.scalars import SCALARS
+from schema.subscription import Subscription
+
+
+def build_schema(
+    *,
+    extensions: Sequence[type[SchemaExtension] | Callable[[], SchemaExtension]] = (),
+    field_suggestions: bool = True,
+) -> strawberry.Schema:
+    """The schema that is served. Extensions are classes or factories: one of each is made per operation."""
+    return QuietSchema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        extensions=list(extensions),
+        execution_context_class=TimedExecutor,
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not field_suggestions),
+    )
+
+
+def print_schema_text() -> str:
+    """The contract as SDL, which `schema/schema.graphql` holds."""
+    return f"{build_schema().as_str()}\n"

@@ -1,0 +1,166 @@
+"""What could cost too much is refused before it costs anything."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from graphql import get_introspection_query
+from strawberry.types.execution import ExecutionResult
+
+from schema.documents import DocumentCache, DocumentLimits
+from schema.extensions.limits import COST
+from services.domain.errors import RateLimited
+from services.domain.limits import Spending
+from tests.app.edge.small_edge import SmallContext, small_schema
+
+Run = Callable[..., Awaitable[ExecutionResult]]
+
+
+def a_context() -> SmallContext:
+    """Nobody's, without a database."""
+    return SmallContext(database=None, viewer=None, correlation_id="c")  # type: ignore[arg-type]  # never touched
+
+
+def code_of(result: ExecutionResult) -> str:
+    """The code of the first error."""
+    assert result.errors
+    return str((result.errors[0].extensions or {})["code"])
+
+
+REFUSED = {
+    "tokens": "{" + "quick " * 2_001 + "}",
+    "hundred thousand tokens": "{" + "quick " * 100_000 + "}",
+    "depth": "{item " + "{items " * 20 + "{number}" + "}" * 20 + "}",
+    "root fields": "{" + " ".join(f"a{n}: quick" for n in range(21)) + "}",
+    "aliases": "{item {" + " ".join(f"a{n}: number" for n in range(101)) + "}}",
+    "directives": "{quick " + "@skip(if: false) " * 101 + "}",
+    "repeated fields": "{" + "item {number} " * 450 + "}",
+    "repeated leaves": "{item {" + "number " * 1_500 + "}}",
+    "bomb": "{item {...F0}} "
+    + " ".join(f"fragment F{n} on Item {{...F{n + 1} ...F{n + 1}}}" for n in range(150))
+    + " fragment F150 on Item {number}",
+    "long bomb": "{item {...F0}} "
+    + " ".join(f"fragment F{n} on Item {{...F{n + 1} ...F{n + 1}}}" for n in range(2_000))
+    + " fragment F2000 on Item {number}",
+    "operations and fragments": "".join(
+        f"query Q{n} {{...F{n}}} fragment F{n} on Query {{quick ...F{n + 1}}} " for n in range(90)
+    )
+    + "fragment F90 on Query {quick}",
+    "nested lists": "{items(first: 100) {edges {node {items(first: 100) {items(first: 100) {number}}}}}}",
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_document_that_asks_too_much_is_refused(what: str) -> None:
+    """With QUERY_TOO_COMPLEX, and within a second even on a busy machine; nothing was run."""
+    context = a_context()
+    began = time.process_time()
+    result = await small_schema().execute(
+        REFUSED[what], operation_name="Q1" if "op" in what else None, context_value=context
+    )
+    assert time.process_time() - began < 1
+    assert code_of(result) == "QUERY_TOO_COMPLEX"
+    assert result.data is None
+    assert COST not in context.extras
+
+
+async def test_refusal_names_what_is_asked_and_what_is_allowed() -> None:
+    """So that the client can ask for less."""
+    schema = small_schema(limits=DocumentLimits(cost=100, depth=2))
+    result = await schema.execute("{items(first: 60) {edges {node {number}}}}", context_value=a_context())
+    assert result.errors
+    assert "has 4 levels of fields; 2 are allowed" in result.errors[0].message
+    schema = small_schema(limits=DocumentLimits(cost=100))
+    result = await schema.execute("{items(first: 60) {edges {node {number}}}}", context_value=a_context())
+    assert result.errors
+    assert "121 objects; 100 are allowed" in result.errors[0].message
+
+
+async def test_cost_is_judged_with_the_variables_of_the_request() -> None:
+    """The same document is cheap or dear; that it was seen before changes nothing."""
+    schema = small_schema(limits=DocumentLimits(cost=100))
+    query = "query ($n: Int) {items(first: $n) {edges {node {number}}}}"
+    for size, is_allowed in ((10, True), (60, False), (10, True), (60, False), (49, True)):
+        context = a_context()
+        result = await schema.execute(query, variable_values={"n": size}, context_value=context)
+        assert (result.errors is None) is is_allowed
+        assert context.extras.get(COST) == (1 + 2 * size if is_allowed else None)
+
+
+async def test_only_the_chosen_operation_is_priced() -> None:
+    """Of several in one document."""
+    schema = small_schema(limits=DocumentLimits(cost=100))
+    query = "query Cheap {quick} query Dear {items(first: 90) {edges {node {number}}}}"
+    assert (await schema.execute(query, operation_name="Cheap", context_value=a_context())).errors is None
+    assert code_of(await schema.execute(query, operation_name="Dear", context_value=a_context())) == "QUERY_TOO_COMPLEX"
+
+
+async def test_introspection_as_tools_send_it_is_allowed() -> None:
+    """With everything that graphql-core can ask for."""
+    query = get_introspection_query(
+        descriptions=True, specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True
+    )
+    result = await small_schema().execute(query, context_value=a_context())
+    assert result.errors is None
+
+
+async def test_known_document_is_neither_parsed_nor_validated_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Valid ones and invalid ones; unless others pushed it out."""
+    prepared: list[str] = []
+    original = DocumentCache.prepare
+
+    def prepare(self: DocumentCache, text: str, *rest: Any) -> Any:
+        prepared.append(text)
+        return original(self, text, *rest)
+
+    monkeypatch.setattr(DocumentCache, "prepare", prepare)
+    schema = small_schema()
+    for _ in range(3):
+        assert (await schema.execute("{quick}", context_value=a_context())).data == {"quick": "done"}
+        assert code_of(await schema.execute("{nope}", context_value=a_context())) == "VALIDATION_FAILED"
+    assert prepared == ["{quick}", "{nope}"]
+    for n in range(600):
+        await schema.execute(f"{{a{n}: quick}}", context_value=a_context())
+    await schema.execute("{quick}", context_value=a_context())
+    assert prepared.count("{quick}") == 2
+
+
+@dataclass
+class Purse:
+    """A budget of the test's own making, as its protocol allows."""
+
+    left: int
+    spent: list[tuple[str, int]] = field(default_factory=list)
+
+    async def spend(self, viewer: str, cost: int) -> Spending:
+        """Take it if it is there."""
+        self.spent.append((viewer, cost))
+        is_allowed = cost <= self.left
+        self.left -= cost if is_allowed else 0
+        return Spending(is_allowed, 100, self.left, 3.5, 0.0 if is_allowed else 7.2)
+
+
+async def test_cost_is_spent_before_the_operation_runs_and_told() -> None:
+    """At least one, and RATE_LIMITED with `retryAfter` when it is used up."""
+    purse = Purse(left=25)
+    schema = small_schema(budget=purse)
+    result = await schema.execute("{items(first: 10) {edges {node {number}}}}", context_value=a_context())
+    assert result.extensions == {"cost": {"requested": 21, "limit": 100, "remaining": 4, "resetAfter": 3.5}}
+    assert (await schema.execute("{quick}", context_value=a_context())).errors is None
+    result = await schema.execute("{items(first: 10) {edges {node {number}}}}", context_value=a_context())
+    assert result.data is None
+    assert result.errors
+    assert (result.errors[0].extensions or {})["code"] == RateLimited.code
+    assert (result.errors[0].extensions or {})["retryAfter"] == 8
+    assert purse.spent == [("nobody", 21), ("nobody", 1), ("nobody", 21)]
+
+
+async def test_refused_documents_cost_no_budget() -> None:
+    """They were never run."""
+    purse = Purse(left=25)
+    schema = small_schema(budget=purse)
+    for query in ("{", "{nope}", REFUSED["nested lists"]):
+        await schema.execute(query, context_value=a_context())
+    assert purse.spent == []

@@ -1,0 +1,152 @@
+"""What operators see and do."""
+
+from typing import Any
+
+from sqlalchemy import insert, update
+
+from services.domain.accounts import Platform
+from services.domain.ids import new_id
+from services.domain.viewers import Role
+from services.guards.quotas import Quotas
+from services.models import TARGETS, WORKERS
+from tests.graphql_api import Api, user_id
+
+AUDIT = "{ auditLog { totalCount nodes { action subject detail actor { name } } } }"
+
+
+async def test_breakers_are_opened_closed_and_reset(api: Api) -> None:
+    """Everybody sees it on their accounts, and the audit log says who did it."""
+    ada, root = await api.add_person(), await api.add_person("Root", role=Role.ADMIN)
+    await api.add_account(ada, Platform.YOUTUBE)
+    seen = "{ accounts { nodes { circuitBreaker { name state } } } }"
+    for name, state in (("open", "OPEN"), ("close", "CLOSED"), ("open", "OPEN"), ("reset", "CLOSED")):
+        mutation = f"{name}CircuitBreaker"
+        answered = "circuitBreaker { name state forcedBy lastTransitions { from to reason at } } userErrors { code }"
+        document = f'mutation {{ {mutation}(input: {{name: "youtube-api"}}) {{ {answered} }} }}'
+        answer = (await api.data(document, root))[mutation]
+        assert answer["userErrors"] == []
+        assert answer["circuitBreaker"]["state"] == state
+        assert answer["circuitBreaker"]["forcedBy"] == (user_id(root) if state == "OPEN" else None)
+        nodes = (await api.data(seen, ada))["accounts"]["nodes"]
+        assert nodes == [{"circuitBreaker": {"name": "youtube-api", "state": state}}]
+    log = (await api.data(AUDIT, root))["auditLog"]
+    assert log["totalCount"] == 4
+    assert [entry["action"] for entry in log["nodes"]] == [
+        "resetCircuitBreaker",
+        "openCircuitBreaker",
+        "closeCircuitBreaker",
+        "openCircuitBreaker",
+    ]
+    assert {(entry["subject"], entry["actor"]["name"]) for entry in log["nodes"]} == {("youtube-api", "Root")}
+
+
+async def test_breakers_that_no_platform_has_are_not_found(api: Api) -> None:
+    """Asking for one makes none, and nothing is written down."""
+    root = await api.add_person("Root", role=Role.ADMIN)
+    document = (
+        'mutation { openCircuitBreaker(input: {name: "x"}) { circuitBreaker { name } userErrors { code field } } }'
+    )
+    assert (await api.data(document, root))["openCircuitBreaker"] == {
+        "circuitBreaker": None,
+        "userErrors": [{"code": "NOT_FOUND", "field": "name"}],
+    }
+    document = '{ circuitBreaker(name: "x") { name } circuitBreakers { name } auditLog { totalCount } }'
+    assert await api.data(document, root) == {
+        "circuitBreaker": None,
+        "circuitBreakers": [{"name": f"{platform}-api"} for platform in ("facebook", "instagram", "youtube")],
+        "auditLog": {"totalCount": 0},
+    }
+
+
+async def test_rate_limits_are_seen_by_their_owner_and_reset_by_operators(api: Api) -> None:
+    """The same figures everywhere; a reset gives the whole limit again."""
+    ada, root = await api.add_person(), await api.add_person("Root", role=Role.ADMIN)
+    await api.add_account(ada, Platform.INSTAGRAM)
+    window = api.services.limits.window(f"user:{ada.user.id}", Platform.INSTAGRAM)
+    async with api.services.database.begin() as c:
+        await Quotas().take(c, "delivery", [window])
+    shown = "key platform limit used remaining windowSeconds"
+    used: dict[str, Any] = {
+        "key": f"user:{ada.user.id}",
+        "platform": "INSTAGRAM",
+        "limit": 25,
+        "used": 1,
+        "remaining": 24,
+        "windowSeconds": 3600,
+    }
+    document = f"{{ rateLimit(platform: INSTAGRAM) {{ {shown} }} accounts {{ nodes {{ rateLimit {{ {shown} }} }} }} }}"
+    assert await api.data(document, ada) == {"rateLimit": used, "accounts": {"nodes": [{"rateLimit": used}]}}
+    document = f"query ($id: ID!) {{ rateLimits(userId: $id) {{ {shown} }} }}"
+    limits = (await api.data(document, root, id=user_id(ada)))["rateLimits"]
+    assert [(limit["platform"], limit["limit"], limit["used"]) for limit in limits] == [
+        ("INSTAGRAM", 25, 1),
+        ("FACEBOOK", 50, 0),
+        ("YOUTUBE", 10, 0),
+    ]
+    document = f"""
+    mutation ($id: ID!) {{
+      resetRateLimit(input: {{userId: $id, platform: INSTAGRAM}}) {{
+        rateLimit {{ {shown} }} userErrors {{ code field }}
+      }}
+    }}
+    """
+    reset = (await api.data(document, root, id=user_id(ada)))["resetRateLimit"]
+    assert reset == {"rateLimit": used | {"used": 0, "remaining": 25}, "userErrors": []}
+    unknown = (await api.data(document, root, id="nonsense"))["resetRateLimit"]
+    assert unknown == {"rateLimit": None, "userErrors": [{"code": "NOT_FOUND", "field": "userId"}]}
+    [entry] = (await api.data(AUDIT, root))["auditLog"]["nodes"]
+    assert (entry["action"], entry["subject"], entry["detail"]) == (
+        "resetRateLimit",
+        user_id(ada),
+        {"platform": "INSTAGRAM"},
+    )
+
+
+async def test_failed_targets_are_sent_again_by_filter(api: Api) -> None:
+    """Only what the filter means; the audit log has the filter."""
+    ada, ben = await api.add_person(), await api.add_person("Ben")
+    root = await api.add_person("Root", role=Role.ADMIN)
+    for owner in (ada, ben):
+        await api.schedule(owner, await api.add_account(owner))
+    async with api.services.database.connect() as c:
+        await c.execute(update(TARGETS).values(status="FAILED", error_code="CONTENT_REJECTED", next_attempt_at=None))
+    document = "mutation ($f: FailedFilter!) { retryFailed(filter: $f) { count userErrors { code } } }"
+    for wanted, count in (
+        ({"codes": ["MISSED"]}, 0),
+        ({"platforms": ["YOUTUBE"]}, 0),
+        ({"userId": "nonsense"}, 0),
+        ({"userId": user_id(ada), "codes": ["CONTENT_REJECTED"]}, 1),
+        ({}, 1),
+        ({}, 0),
+    ):
+        answer = (await api.data(document, root, f=wanted))["retryFailed"]
+        assert answer == {"count": count, "userErrors": []}
+    log = (await api.data(AUDIT, root))["auditLog"]
+    assert log["totalCount"] == 6
+    assert {"userId": user_id(ada), "codes": ["CONTENT_REJECTED"]} in [entry["detail"] for entry in log["nodes"]]
+
+
+async def test_queue_and_workers_are_live(api: Api) -> None:
+    """What changed a moment ago shows."""
+    ada, root = await api.add_person(), await api.add_person("Root", role=Role.ADMIN)
+    document = "{ queue { due scheduled publishing oldestDueAt latenessSeconds } workers { id publishing } }"
+    empty = {"due": 0, "scheduled": 0, "publishing": 0, "oldestDueAt": None, "latenessSeconds": 0.0}
+    assert await api.data(document, root) == {"queue": empty, "workers": []}
+    await api.schedule(ada, await api.add_account(ada))
+    worker = new_id()
+    async with api.services.database.connect() as c:
+        await c.execute(insert(WORKERS).values(id=worker, host="here", publishing=3))
+    answer = await api.data(document, root)
+    assert answer["queue"] == empty | {"scheduled": 1}
+    assert answer["workers"] == [{"id": f"worker_{worker.hex}", "publishing": 3}]
+
+
+async def test_cache_stats_count_by_resolver(api: Api) -> None:
+    """A second look is a hit."""
+    ada, root = await api.add_person(), await api.add_person("Root", role=Role.ADMIN)
+    for _ in range(2):
+        await api.data("{ posts { nodes { id } } }", ada)
+    document = "{ cacheStats { isShared resolvers { resolver hits misses stale errors tooLarge hitRate } } }"
+    stats = (await api.data(document, root))["cacheStats"]
+    [pages] = [found for found in stats["resolvers"] if found["resolver"] == "read_post_page"]
+    assert (pages["hits"], pages["misses"], pages["hitRate"]) == (1, 1, 0.5)
