@@ -11,6 +11,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from tests.browsing import browser  # noqa: F401 — a fixture
+from tests.rig import rig, running_sandbox  # noqa: F401 - fixtures
 from tests.serving import Serve, served
 
 

@@ -1,0 +1,99 @@
+"""The application: its routes and its middleware, as two lists to read from top to bottom."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+import strawberry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ExceptionHandler
+
+from app.auth import Authenticator
+from app.graphiql import ENDPOINT, GraphiQL, wants_page
+from app.graphql import GraphQLView
+from app.health import health_routes
+from app.middleware import (
+    CORRELATION_HEADER,
+    RequestLog,
+    SafeHeaders,
+    Surprises,
+    TimeLimit,
+    answer_fault,
+    answer_http_error,
+)
+from app.oauth import oauth_routes
+from app.options import EdgeOptions
+from app.streams import OpenStreams
+from resolvers.context import Context, Services
+from services.domain.errors import CrierError
+
+_OWN_LIMITS = (ENDPOINT, "/media")
+"""Paths whose handlers bound their time themselves."""
+
+
+def create_app(
+    *,
+    services: Services,
+    schema: strawberry.Schema,
+    authenticator: Authenticator,
+    streams: OpenStreams,
+    options: EdgeOptions,
+    now: Callable[[], datetime],
+    graphiql: GraphiQL | None = None,
+    more_routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """Everything that is served over HTTP. Without `graphiql` a browser gets no page."""
+    view = GraphQLView(
+        schema=schema,
+        authenticator=authenticator,
+        new_context=partial(Context, services=services),
+        streams=streams,
+        options=options,
+        now=now,
+        page=None if graphiql is None else partial(_answer_browser, graphiql),
+    )
+    return Starlette(
+        routes=[
+            *(graphiql.routes() if graphiql is not None else ()),
+            Route(ENDPOINT, view),
+            WebSocketRoute(ENDPOINT, view),
+            *health_routes(services.health),
+            *oauth_routes(services.accounts),
+            *more_routes,
+        ],
+        middleware=list_middleware(options),
+        exception_handlers=list_handlers(),
+    )
+
+
+def list_middleware(options: EdgeOptions) -> list[Middleware]:
+    """The first sees a request first and its answer last."""
+    return [
+        Middleware(RequestLog),
+        Middleware(SafeHeaders, is_production=options.is_production),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=options.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "x-crier-client", "x-crier-plan", "x-request-timeout"],
+            expose_headers=[CORRELATION_HEADER, "Retry-After", "RateLimit", "RateLimit-Policy"],
+        ),
+        Middleware(Surprises),
+        Middleware(TimeLimit, limit=options.request_timeout, exempt=_OWN_LIMITS),
+    ]
+
+
+def list_handlers() -> dict[type[Exception], ExceptionHandler]:
+    """How what handlers raise is answered: as GraphQL JSON with a code."""
+    return {CrierError: answer_fault, HTTPException: answer_http_error}
+
+
+def _answer_browser(graphiql: GraphiQL, request: Request) -> Response | None:
+    is_question = "query" in request.query_params
+    return graphiql.page(request) if wants_page(request) and not is_question else None

@@ -1,0 +1,101 @@
+"""Logs are events with fields, one JSON object per line (or, for people, one coloured line), and never a secret.
+
+Libraries that log through `logging` come out the same way. Whatever is logged while a request runs carries its
+correlation id.
+"""
+
+import logging
+import logging.config
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+from structlog.types import Processor
+
+HIDDEN = "[hidden]"
+
+_SECRET_NAMES = re.compile(r"authorization|cookie|password|secret|token|api_?key|code_verifier", re.IGNORECASE)
+_SECRET_SHAPES = re.compile(
+    r"crier_[0-9a-f]{32}_[0-9a-f]+"  # our API keys
+    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # JWTs
+    r"|(?<=bearer )[^\s'\"]+"
+    r"|(?<=token=)[^&\s'\"]+|(?<=secret=)[^&\s'\"]+|(?<=code=)[^&\s'\"]+"  # in URLs and forms
+    r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)",  # user and password in URLs
+    re.IGNORECASE,
+)
+
+
+def configure_logging(*, log_format: str, level: str = "INFO") -> None:
+    """Set logging up for the whole process; `log_format` is `json` or `console`."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(serializer=_dump)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": shared,
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"events": formatter},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "events"}},
+            "root": {"handlers": ["stderr"], "level": level},
+            "loggers": {
+                # What these tell of ordinary days, our own events tell better.
+                "uvicorn": {"level": "WARNING"},
+                "httpx": {"level": "WARNING"},
+                "alembic": {"level": "WARNING"},
+                "sqlalchemy.pool": {"level": "WARNING"},
+            },
+        }
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide values by their names and by their shapes, at any depth, tracebacks included."""
+    for name, value in event.items():
+        event[name] = _hide(name, value)
+    return event
+
+
+def _hide(name: str, value: Any) -> Any:
+    if _SECRET_NAMES.search(name) and value is not None and not isinstance(value, (bool, int, float)):
+        return HIDDEN
+    if isinstance(value, str):
+        return _SECRET_SHAPES.sub(HIDDEN, value)
+    if isinstance(value, dict):
+        return {key: _hide(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_hide(name, inner) for inner in value]
+    if isinstance(value, (bool, int, float, type(None), logging.LogRecord)):
+        return value
+    return value if name.startswith("_") else _SECRET_SHAPES.sub(HIDDEN, str(value))
+
+
+def _dump(event: Any, **_: Any) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

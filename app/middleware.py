@@ -1,0 +1,183 @@
+"""What surrounds every request: an id and a log line, safe headers, one shape for errors, and an end in time."""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from secure import (
+    ContentSecurityPolicy,
+    CrossOriginOpenerPolicy,
+    CrossOriginResourcePolicy,
+    PermissionsPolicy,
+    ReferrerPolicy,
+    Secure,
+    StrictTransportSecurity,
+    XContentTypeOptions,
+    XFrameOptions,
+)
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.faults import BadRequest, fault_response
+from app.operations import read_time_asked
+from schema.extensions.error_codes import code_error
+from services.backends.deadline import deadline_in
+from services.domain.errors import CrierError, NotFound, TimedOut
+
+_log = structlog.get_logger(__name__)
+
+CORRELATION_HEADER = "X-Correlation-Id"
+_SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+
+class RequestLog:
+    """Gives every request an id, the client's where that is sane, and logs one line when it has ended."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, then log."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(CORRELATION_HEADER, "")
+        correlation_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        noted: dict[str, Any] = {}
+        scope["state"] = {**scope.get("state", {}), "correlation_id": correlation_id, "noted": noted}
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                MutableHeaders(scope=message)[CORRELATION_HEADER] = correlation_id
+                noted["status"] = int(message.get("status", 101))
+            await send(message)
+
+        began = time.perf_counter()
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            milliseconds = round(1000 * (time.perf_counter() - began), 2)
+            _log.info(
+                "request" if scope["type"] == "http" else "socket closed",
+                method=scope.get("method", "GET"),
+                path=scope["path"],
+                ms=milliseconds,
+                **noted,
+            )
+
+
+class SafeHeaders:
+    """Adds the headers that keep browsers careful; a page that needs more of its policy says so itself."""
+
+    def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
+        self._app = app
+        nothing = ContentSecurityPolicy().default_src("'none'").frame_ancestors("'none'").base_uri("'none'")
+        headers = Secure(
+            csp=nothing.form_action("'none'"),
+            coop=CrossOriginOpenerPolicy().same_origin(),
+            corp=CrossOriginResourcePolicy().same_origin(),
+            hsts=StrictTransportSecurity().max_age(31_536_000).include_subdomains() if is_production else None,
+            permissions=PermissionsPolicy().geolocation().camera().microphone(),
+            referrer=ReferrerPolicy().no_referrer(),
+            xcto=XContentTypeOptions().nosniff(),
+            xfo=XFrameOptions().deny(),
+        ).headers
+        self._headers = tuple(headers.items())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve with the headers added."""
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers:
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_safely)
+
+
+class Surprises:
+    """Answers what nobody foresaw with INTERNAL, and logs it once; the server never sees it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or say that it is our fault."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_begun = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as error:
+            correlation_id = scope["state"]["correlation_id"]
+            coded = code_error(error, correlation_id)
+            if is_begun:
+                raise _Broken from None  # half an answer is out: only a broken connection can say so
+            fault = error if isinstance(error, CrierError) else CrierError(coded.message)
+            await fault_response(fault, correlation_id=correlation_id)(scope, receive, send)
+
+
+class _Broken(Exception):
+    """The answer broke off; why is in the log already."""
+
+
+class TimeLimit:
+    """Ends handlers that take longer than `limit`, or than the client asked for.
+
+    GraphQL has its own limits, by kind of operation; what moves files takes as long as the files.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: timedelta, exempt: Iterable[str]) -> None:
+        self._app = app
+        self._limit = limit
+        self._exempt = tuple(exempt)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve in time."""
+        if scope["type"] != "http" or scope["path"].startswith(self._exempt):
+            await self._app(scope, receive, send)
+            return
+        asked = read_time_asked(Headers(scope=scope).get("X-Request-Timeout"))
+        limit = min(self._limit, asked or self._limit)
+        try:
+            with deadline_in(limit):
+                async with asyncio.timeout(limit.total_seconds()) as timer:
+                    await self._app(scope, receive, send)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            raise TimedOut("The request's time is over.") from None
+
+
+def answer_fault(request: Request, error: Exception) -> Response:
+    """The answer to an error that a handler raised on purpose."""
+    assert isinstance(error, CrierError)  # noqa: S101 — registered for this class alone
+    return fault_response(error, correlation_id=request.state.correlation_id)
+
+
+def answer_http_error(request: Request, error: Exception) -> Response:
+    """The answer to what Starlette itself refuses: an unknown path, a method that a path does not have."""
+    assert isinstance(error, HTTPException)  # noqa: S101 — registered for this class alone
+    fault: CrierError = BadRequest(error.detail, status=error.status_code, headers=error.headers)
+    if error.status_code == 404:
+        fault = NotFound("There is nothing at this address.")
+    return fault_response(fault, correlation_id=request.state.correlation_id)
