@@ -22,8 +22,8 @@ from services.providers.wire import open_http
 VERSION = "0.1.0"
 """Part of every cache key: a release never reads what another one wrote."""
 
-PLATFORM_TIMEOUT = httpx.Timeout(30, connect=5)
-"""Seconds. A publishing lease is longer, so that no step outlives the right to do it."""
+MEDIA_TIMEOUT = httpx.Timeout(30, connect=5)
+"""Seconds that a server may be silent whose media people name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +72,5 @@ async def open_backends(settings: Settings, endpoints: Endpoints) -> AsyncIterat
         media_http = await stack.enter_async_context(
             open_media_http(transport=transport, own_url=settings.external_url)
         )
-        media_http.timeout = PLATFORM_TIMEOUT
+        media_http.timeout = MEDIA_TIMEOUT
         yield Backends(database, gate, events, outbox, transactions, cache, http, media_http)

@@ -1,0 +1,124 @@
+"""The API over a container: what `create_app` needs, made from the settings; and the small one a worker serves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from app.asgi import create_app, list_handlers, list_middleware
+from app.assets import find_assets
+from app.auth import Authenticator
+from app.container import Container, utc_now
+from app.graphiql import GraphiQL
+from app.health import health_routes
+from app.jwts import JwtVerifier, PublishedKeys, SharedSecret
+from app.media import Media
+from app.metrics import metrics_routes
+from app.options import EdgeOptions
+from app.settings import Settings, milliseconds
+from app.streams import OpenStreams
+from schema.build import build_schema
+from schema.documents import DocumentCache, DocumentLimits
+from schema.extensions import list_extensions
+from schema.extensions.request_timeout import TimeLimits
+from schema.extensions.subscription_slots import SubscriptionCounts
+
+LAST_CALL = 0.5
+"""Seconds between `not ready` and the closed door: a connection that the kernel took but nobody accepted is reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The application, and the way to tell its clients that it will go."""
+
+    app: Starlette
+    streams: OpenStreams
+    container: Container
+
+    async def begin_shutdown(self) -> None:
+        """Not ready from now on, which whoever sends requests is given a moment to see; what has connected by then is
+        taken. Then every subscription is told to go elsewhere."""
+        self.container.health.begin_stopping()
+        await asyncio.sleep(LAST_CALL)
+        await self.streams.close_all()
+
+
+@asynccontextmanager
+async def open_api(container: Container, *, demo_token: str | None = None) -> AsyncIterator[Api]:
+    """The whole API. `demo_token` is filled into GraphiQL for browsers on this machine."""
+    settings = container.settings
+    uploads = container.uploads  # opened now: a media store that cannot be used is an error at start
+    options = edge_options(settings)
+    authenticator = Authenticator(
+        database=container.backends.database, jwts=jwt_verifier(settings, container.backends.http), now=utc_now
+    )
+    schema = build_schema(
+        extensions=list_extensions(
+            documents=DocumentCache(limits=DocumentLimits(), is_open=not settings.is_production),
+            times=TimeLimits.same(options.request_timeout),
+            subscriptions=SubscriptionCounts(most=settings.subscriptions_per_viewer),
+            budget=container.budget,
+        ),
+        field_suggestions=not settings.is_production,
+    )
+    streams = OpenStreams()
+    app = create_app(
+        services=container.services,
+        schema=schema,
+        authenticator=authenticator,
+        streams=streams,
+        options=options,
+        now=utc_now,
+        graphiql=None if settings.is_production else GraphiQL(assets=find_assets(), token=demo_token),
+        more_routes=[
+            *Media(uploads=uploads, identify=authenticator.identify).routes(),
+            *metrics_routes(container.metrics, token=secret_of(container.settings.metrics_token)),
+        ],
+    )
+    try:
+        yield Api(app, streams, container)
+    finally:
+        await authenticator.close()
+
+
+def worker_api(container: Container) -> Starlette:
+    """A worker's health and metrics."""
+    return Starlette(
+        routes=[
+            *health_routes(container.health),
+            *metrics_routes(container.metrics, token=secret_of(container.settings.metrics_token)),
+        ],
+        middleware=list_middleware(edge_options(container.settings)),
+        exception_handlers=list_handlers(),
+    )
+
+
+def secret_of(value: SecretStr | None) -> str | None:
+    """The plain text behind a setting."""
+    return None if value is None else value.get_secret_value()
+
+
+def edge_options(settings: Settings) -> EdgeOptions:
+    """The edge as the settings say."""
+    return EdgeOptions(
+        is_production=settings.is_production,
+        cors_origins=settings.cors_origins,
+        request_timeout=milliseconds(settings.request_timeout),
+    )
+
+
+def jwt_verifier(settings: Settings, http: httpx.AsyncClient) -> JwtVerifier | None:
+    """Reads JWTs where the settings name a key for them."""
+    if settings.jwt_issuer is None or settings.jwt_audience is None:
+        return None
+    if settings.jwt_secret is not None:
+        keys: SharedSecret | PublishedKeys = SharedSecret(settings.jwt_secret.get_secret_value())
+    elif settings.jwt_jwks_url is not None:
+        keys = PublishedKeys(location=settings.jwt_jwks_url, client=http)
+    else:
+        return None
+    return JwtVerifier(keys=keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience, now=utc_now)

@@ -1,0 +1,275 @@
+"""Builds every service once, from the settings down; nothing else reads settings or knows how parts fit together."""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import structlog
+
+from app.backends import VERSION, Backends
+from app.embedded import Endpoints
+from app.metrics import Metrics
+from app.migrating import newest_revision
+from app.settings import Settings, milliseconds
+from app.worker import Duty, Worker
+from resolvers.context import Services
+from services.accounts import AccountService, TokenKeeper
+from services.backends.media_links import MediaLinks
+from services.backends.notices import Notices
+from services.backends.objects import ObjectStore
+from services.backends.secrets import SecretBox
+from services.domain.accounts import Platform
+from services.domain.breakers import BreakerPolicy
+from services.domain.drafts import Rules
+from services.domain.limits import Window, account_day, project_day
+from services.guards.api_budget import ApiBudget
+from services.guards.circuit_breaker import CircuitBreakerService
+from services.guards.quotas import Quotas
+from services.guards.rate_limiter import RateLimiterService
+from services.health import HealthService
+from services.posts import PostService
+from services.posts.composing import Composer
+from services.providers.config import PlatformConfig
+from services.providers.registry import build_authorizers, build_providers
+from services.publishing.claiming import Claimer
+from services.publishing.endings import Endings
+from services.publishing.publisher import Publisher
+from services.publishing.rescue import rescue_targets
+from services.publishing.retry import RetryPolicy
+from services.queries.claims import DueTarget
+from services.queries.drafting import DUE_SOON
+from services.uploads.service import UploadService
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = timedelta(seconds=100)
+"""A step of unknown outcome is known, or put before its person, within two minutes."""
+
+SWEPT_AT_ONCE = 1_000
+"""Quota slots forgotten in one transaction."""
+
+MEDIA_LINK_LIFE = timedelta(days=6 * 366)
+"""Longer than a post can lie ahead; addresses are signed anew when they are handed to a platform."""
+
+
+def utc_now() -> datetime:
+    """What time it is on this machine."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Container:
+    """Everything that is built once per process; each part is made when first asked for."""
+
+    settings: Settings
+    endpoints: Endpoints
+    secret_keys: tuple[str, ...]
+    backends: Backends
+
+    @cached_property
+    def services(self) -> Services:
+        """What resolvers may use."""
+        return Services(
+            database=self.backends.database,
+            transactions=self.backends.transactions,
+            posts=self.posts,
+            accounts=self.accounts,
+            limits=self.limits,
+            breakers=self.breakers,
+            cache=self.backends.cache,
+            events=self.backends.events,
+            health=self.health,
+        )
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What this process counts."""
+        metrics = Metrics()
+        metrics.watch_pool(self.backends.database.usage)
+        return metrics
+
+    @cached_property
+    def health(self) -> HealthService:
+        """How everything is doing."""
+        return HealthService(
+            database=self.backends.database,
+            gate=self.backends.gate,
+            breakers=self.breakers,
+            version=VERSION,
+            revision=newest_revision(),
+        )
+
+    @cached_property
+    def secrets(self) -> SecretBox:
+        """Seals the platforms' tokens."""
+        return SecretBox(keys=self.secret_keys)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """Publications counted in PostgreSQL."""
+        return Quotas()
+
+    @cached_property
+    def limits(self) -> RateLimiterService:
+        """The person's hour on each platform."""
+        return RateLimiterService(
+            database=self.backends.database, quotas=self.quotas, limits=self.settings.publication_limits
+        )
+
+    @cached_property
+    def breakers(self) -> CircuitBreakerService:
+        """One breaker per platform's API."""
+        policy = BreakerPolicy(
+            threshold=self.settings.circuit_breaker_failure_threshold,
+            open_for=milliseconds(self.settings.circuit_breaker_timeout),
+        )
+        return CircuitBreakerService(
+            gate=self.backends.gate,
+            policy=policy,
+            names=[platform.breaker for platform in Platform],
+            on_transition=self.metrics.note_transition,
+        )
+
+    @cached_property
+    def budget(self) -> ApiBudget:
+        """What a viewer may spend on the API, by the minute."""
+        return ApiBudget(
+            gate=self.backends.gate,
+            capacity=self.settings.api_budget,
+            per_second=self.settings.api_budget / 60,
+            on_unguarded=self.metrics.note_unguarded,
+        )
+
+    @cached_property
+    def links(self) -> MediaLinks:
+        """Public addresses of uploads."""
+        base_url = self.settings.external_url
+        return MediaLinks(base_url=base_url, keys=self.secret_keys, lifetime=MEDIA_LINK_LIFE, now=utc_now)
+
+    @cached_property
+    def uploads(self) -> UploadService:
+        """Files that people send."""
+        return UploadService(
+            database=self.backends.database,
+            transactions=self.backends.transactions,
+            objects=ObjectStore.at(self.settings.media_store or str(self.settings.data_dir / "media")),
+            links=self.links,
+            most_bytes=self.settings.media_max_bytes,
+            now=utc_now,
+        )
+
+    @cached_property
+    def posts(self) -> PostService:
+        """What people do with posts."""
+        composer = Composer(rules=lambda: Rules(now=utc_now()), media_url=self.links.public_url)
+        return PostService(transactions=self.backends.transactions, composer=composer, quotas=self.quotas, now=utc_now)
+
+    @cached_property
+    def platforms(self) -> dict[Platform, PlatformConfig]:
+        """The platforms that are set up here; without credentials of our own a local run talks to the sandbox."""
+        return {platform: config for platform in Platform if (config := self._platform(platform)) is not None}
+
+    @cached_property
+    def accounts(self) -> AccountService:
+        """Connects accounts."""
+        return AccountService(
+            transactions=self.backends.transactions,
+            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=utc_now),
+            secrets=self.secrets,
+            redirect_uri=lambda platform: f"{self.settings.external_url}/oauth/{platform.value.lower()}/callback",
+            now=utc_now,
+        )
+
+    @cached_property
+    def tokens(self) -> TokenKeeper:
+        """Keeps accounts connected."""
+        return TokenKeeper(
+            transactions=self.backends.transactions,
+            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=utc_now),
+            secrets=self.secrets,
+        )
+
+    def worker(self) -> Worker:
+        """A worker with all its duties."""
+        lease_for = milliseconds(self.settings.publish_lease)
+        transactions = self.backends.transactions
+        url = self.endpoints.database_url
+        return Worker(
+            database=self.backends.database,
+            claimer=Claimer(
+                transactions=transactions,
+                quotas=self.quotas,
+                windows=self._windows,
+                now=utc_now,
+                lease_for=lease_for,
+                missed_after=milliseconds(self.settings.missed_after),
+            ),
+            publisher=self._publisher(lease_for),
+            notices=None if self.settings.db_through_pgbouncer else Notices(url=url, channel=DUE_SOON),
+            duties=[
+                Duty("rescue", timedelta(seconds=2), lambda: rescue_targets(transactions)),
+                Duty("outbox", timedelta(milliseconds=500), self.backends.outbox.replay),
+                Duty("tokens", timedelta(seconds=30), self.tokens.refresh_due),
+                Duty("quotas", timedelta(minutes=1), self._sweep_quotas),
+            ],
+            concurrency=self.settings.worker_concurrency,
+            lease_for=lease_for,
+            grace=milliseconds(self.settings.shutdown_grace),
+        )
+
+    def _publisher(self, lease_for: timedelta) -> Publisher:
+        return Publisher(
+            transactions=self.backends.transactions,
+            providers=build_providers(
+                http=self.backends.http, media_http=self.backends.media_http, configs=self.platforms, now=utc_now
+            ),
+            breakers=self.breakers,
+            quotas=self.quotas,
+            secrets=self.secrets,
+            endings=Endings(now=utc_now, random=random.random, retry=RetryPolicy(), patience=PATIENCE),
+            media_url=self.links.renew,
+            now=utc_now,
+            lease_for=lease_for,
+        )
+
+    def _windows(self, target: DueTarget) -> list[Window]:
+        """The windows that bind one publication, ours and the platforms' own."""
+        settings = self.settings
+        windows = [self.limits.window(f"user:{target.user_id}", target.platform)]
+        match target.platform:
+            case Platform.INSTAGRAM:
+                windows.append(account_day(target.account_id, target.platform, settings.daily_limit_instagram))
+            case Platform.FACEBOOK if settings.daily_limit_facebook is not None:
+                windows.append(account_day(target.account_id, target.platform, settings.daily_limit_facebook))
+            case Platform.YOUTUBE:
+                windows.append(project_day(target.platform, settings.daily_limit_youtube_project))
+        return windows
+
+    async def _sweep_quotas(self) -> None:
+        swept = SWEPT_AT_ONCE
+        while swept == SWEPT_AT_ONCE:
+            async with self.backends.database.begin() as c:
+                swept = await self.quotas.sweep(c, most=SWEPT_AT_ONCE)
+
+    def _platform(self, platform: Platform) -> PlatformConfig | None:
+        """A platform as the settings say; unset in development it is the sandbox, unset in production it is away."""
+        of = self.settings.of_platform
+        client_id, client_secret = of(platform, "client_id"), of(platform, "client_secret")
+        base_url = of(platform, "base_url")
+        if client_id is None or client_secret is None:
+            if self.settings.is_production:
+                return None
+            client_id, client_secret = SANDBOX_CLIENT
+            base_url = base_url or f"{self.settings.sandbox_url}/{platform.value.lower()}"
+        return PlatformConfig.of(
+            platform,
+            client_id=client_id,
+            client_secret=client_secret,
+            base_url=base_url,
+            api_version=of(platform, "api_version"),
+        )
+
+
+SANDBOX_CLIENT = ("crier-sandbox", "crier-sandbox-secret")
+"""As which the sandbox knows us; no secret, for it guards nothing."""

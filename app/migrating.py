@@ -1,0 +1,44 @@
+"""Brings a database to the newest revision, from wherever it stands."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+def newest_revision() -> str:
+    """The revision that this code expects."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head() or ""
+
+
+async def migrate_database(url: str, *, revision: str = "head") -> bool:
+    """Up (or down) to `revision`; False where nothing was to do. Several processes may try: one does it."""
+    engine = create_async_engine(url, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            if revision == "head" and await connection.run_sync(_revision) == newest_revision():
+                return False
+            await connection.run_sync(lambda sync: _move(sync, revision))
+            await connection.commit()
+            return True
+    finally:
+        await engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _move(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    go = command.downgrade if revision == "base" or revision.startswith("-") else command.upgrade
+    go(config, revision)

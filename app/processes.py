@@ -1,0 +1,132 @@
+"""The processes of a deployment, one function each: API, worker, sandbox, migration. Each gives an exit code."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvloop
+
+from app.api import open_api, worker_api
+from app.backends import open_backends
+from app.container import Container, utc_now
+from app.embedded import EmbeddedServers, Endpoints
+from app.keyring import find_secret_keys
+from app.log import configure_logging
+from app.migrating import migrate_database
+from app.sandbox import create_sandbox
+from app.serving import bind, serving
+from app.settings import Settings, milliseconds
+from app.shutdown import stop_on_signals
+
+
+def serve_api(settings: Settings) -> int:
+    """The API, until a signal."""
+
+    async def serve(container: Container) -> None:
+        stop = stop_on_signals()
+        listener = bind(settings.host, settings.port, setting="PORT")
+        grace = milliseconds(settings.shutdown_grace)
+        async with open_api(container) as api, serving(api.app, listener, grace=grace):
+            await stop.wait()
+            await api.begin_shutdown()
+
+    return run_with_container(settings, serve)
+
+
+def run_worker(settings: Settings) -> int:
+    """A worker, until a signal; with WORKER_PORT set it tells its health there."""
+
+    async def work(container: Container) -> None:
+        stop = stop_on_signals()
+        worker = container.worker()
+        if settings.worker_port is None:
+            await worker.run(stop)
+            return
+        listener = bind(settings.host, settings.worker_port, setting="WORKER_PORT")
+        async with serving(worker_api(container), listener, grace=milliseconds(1_000)):
+            await worker.run(stop)
+
+    return run_with_container(settings, work)
+
+
+def serve_sandbox(settings: Settings) -> int:
+    """The sandbox, until a signal."""
+    start_logging(settings)
+
+    async def serve() -> None:
+        stop = stop_on_signals()
+        async with sandbox_of(settings):
+            await stop.wait()
+
+    run_loop(serve())
+    return 0
+
+
+def migrate_only(settings: Settings, revision: str) -> int:
+    """The database at `revision`."""
+    start_logging(settings)
+    with endpoints_of(settings) as endpoints:
+        run_loop(migrate_database(endpoints.database_url, revision=revision))
+    return 0
+
+
+def run_with_container(settings: Settings, main: Callable[[Container], Awaitable[None]]) -> int:
+    """Run `main` with every service open."""
+    start_logging(settings)
+    with endpoints_of(settings) as endpoints:
+
+        async def opened() -> None:
+            async with open_container(settings, endpoints) as container:
+                await main(container)
+
+        run_loop(opened())
+    return 0
+
+
+@asynccontextmanager
+async def open_container(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Container]:
+    """A container over open backends."""
+    async with open_backends(settings, endpoints) as backends:
+        yield Container(settings, endpoints, find_secret_keys(settings), backends)
+
+
+@asynccontextmanager
+async def sandbox_of(settings: Settings) -> AsyncIterator[None]:
+    """The sandbox, serving on its own port; what it published outlives it in the data folder."""
+    listener = bind("127.0.0.1", settings.sandbox_port, setting="SANDBOX_PORT")
+    app = create_sandbox(
+        public_url=settings.sandbox_url, journal=settings.data_dir / "sandbox" / "journal.jsonl", now=utc_now
+    )
+    async with serving(app, listener, grace=milliseconds(1_000)):
+        yield
+
+
+@contextmanager
+def endpoints_of(settings: Settings) -> Iterator[Endpoints]:
+    """Where PostgreSQL and Redis are: as set, else our own, joined where another process runs them already."""
+    given = Endpoints(
+        database_url="" if settings.database_url is None else settings.database_url.get_secret_value(),
+        redis_url="" if settings.redis_url is None else settings.redis_url.get_secret_value(),
+    )
+    if given.database_url and given.redis_url:
+        yield given
+        return
+    embedded = EmbeddedServers(data_dir=settings.data_dir, postgres=not given.database_url, redis=not given.redis_url)
+    with embedded as own:
+        yield Endpoints(database_url=given.database_url or own.database_url, redis_url=given.redis_url or own.redis_url)
+
+
+def start_logging(settings: Settings) -> None:
+    """JSON where machines read, coloured lines where people do."""
+    chosen = settings.log_format
+    configure_logging(log_format=chosen.value if chosen else "json" if settings.is_production else "console")
+
+
+def run_loop(main: Awaitable[object]) -> None:
+    """One event loop from start to end."""
+
+    async def awaited() -> None:
+        await main
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(awaited())

@@ -1,0 +1,62 @@
+"""HTTP servers inside this process: started on a bound socket, stopped in good order, silent about signals."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class PortTaken(Exception):
+    """Another process serves there; the message says which setting chooses another port."""
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `app.shutdown`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int, *, setting: str) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises PortTaken."""
+    try:
+        return socket.create_server((host, port), backlog=2048, family=_family(host))
+    except OSError as error:
+        raise PortTaken(f"Cannot listen on {host}:{port} ({error.strerror}); set {setting} to another port.") from None
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listener: socket.socket, *, grace: timedelta) -> AsyncIterator[None]:
+    """Serve `app` while the block runs; afterwards take no more, and let what runs finish within `grace`."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(grace.total_seconds())),
+        ws_max_size=1 << 17,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                await task
+                raise RuntimeError("the HTTP server ended before it began")
+            await asyncio.sleep(0.005)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,0 +1,190 @@
+"""The environment, read once, as one frozen value; a bad value is an error that names it.
+
+A `.env` file beside the process works too; what the environment says goes first.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from services.domain.accounts import Platform
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Milliseconds = Annotated[int, Field(ge=1)]
+Listed = Annotated[tuple[str, ...], NoDecode]
+"""Several values in one variable, separated by commas."""
+
+
+class Environment(StrEnum):
+    """How far strangers are trusted, and how much a developer is shown."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class SettingsError(Exception):
+    """The environment holds a value that Crier cannot use; the message names it."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; names are the variables' own, in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    environment: Environment = Environment.DEVELOPMENT
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    sandbox_port: Port = 8001
+    worker_port: Port | None = None
+    data_dir: Path = Path(".crier")
+    public_url: str | None = None
+    secret_keys: Listed = ()
+    log_format: LogFormat | None = None
+
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    db_pool_min: Annotated[int, Field(ge=0)] = 5
+    db_pool_max: Count = 20
+    db_through_pgbouncer: bool = False
+
+    rate_limit_instagram: Count = 25
+    rate_limit_facebook: Count = 50
+    rate_limit_youtube: Count = 10
+    daily_limit_instagram: Count = 50
+    daily_limit_facebook: Count | None = None
+    daily_limit_youtube_project: Count = 100
+    api_budget: Count = 50_000
+    """Cost points that one viewer may spend per minute."""
+
+    request_timeout: Milliseconds = 30_000
+    circuit_breaker_failure_threshold: Count = 5
+    circuit_breaker_timeout: Milliseconds = 60_000
+    cache_default_ttl: Count = 3_600
+    shutdown_grace: Milliseconds = 20_000
+
+    worker_concurrency: Count = 20
+    publish_lease: Milliseconds = 90_000
+    missed_after: Milliseconds = 6 * 3_600_000
+    """What is overdue for longer waits for its person."""
+
+    jwt_secret: SecretStr | None = None
+    jwt_jwks_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+
+    cors_origins: Listed = ()
+    metrics_token: SecretStr | None = None
+    subscriptions_per_viewer: Count = 10
+    media_store: str | None = None
+    """Where uploads go: a folder, or an S3 URL such as s3://bucket/prefix. Default: DATA_DIR/media."""
+    media_max_bytes: Count = 1 << 30
+
+    instagram_client_id: str | None = None
+    instagram_client_secret: SecretStr | None = None
+    instagram_base_url: str | None = None
+    instagram_api_version: str | None = None
+    facebook_client_id: str | None = None
+    facebook_client_secret: SecretStr | None = None
+    facebook_base_url: str | None = None
+    facebook_api_version: str | None = None
+    youtube_client_id: str | None = None
+    youtube_client_secret: SecretStr | None = None
+    youtube_base_url: str | None = None
+    youtube_api_version: str | None = None
+
+    @field_validator("secret_keys", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _drive_by_asyncpg(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if not separator or scheme not in ("postgres", "postgresql", "postgresql+asyncpg"):
+            raise ValueError("must begin with postgresql://")
+        return SecretStr(f"postgresql+asyncpg://{rest}")
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.db_pool_min > self.db_pool_max:
+            raise ValueError("DB_POOL_MIN must not exceed DB_POOL_MAX")
+        if self.jwt_secret is not None and self.jwt_jwks_url is not None:
+            raise ValueError("set JWT_SECRET or JWT_JWKS_URL, not both")
+        if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value()) < 32:
+            raise ValueError("JWT_SECRET must have at least 32 characters")
+        if self.environment is Environment.PRODUCTION and not self.secret_keys:
+            raise ValueError("SECRET_KEYS is needed in production: it encrypts the platforms' tokens")
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        """Whether strangers may reach this process."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def external_url(self) -> str:
+        """How clients and platforms reach the API, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox serves."""
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def publication_limits(self) -> dict[Platform, int]:
+        """Publications that one person may make per hour."""
+        return {
+            Platform.INSTAGRAM: self.rate_limit_instagram,
+            Platform.FACEBOOK: self.rate_limit_facebook,
+            Platform.YOUTUBE: self.rate_limit_youtube,
+        }
+
+    def of_platform(self, platform: Platform, name: str) -> str | None:
+        """A platform's own setting, such as CLIENT_ID."""
+        value = getattr(self, f"{platform.value.lower()}_{name}")
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings of this process. Raises `SettingsError` naming each variable that is wrong."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{name}: {message}" if name else message)
+        raise SettingsError("; ".join(lines)) from None
+
+
+def milliseconds(value: int) -> timedelta:
+    """A setting in milliseconds as a span."""
+    return timedelta(milliseconds=value)

@@ -1,0 +1,162 @@
+"""The worker: claims what is due, publishes it, and does the periodic duties, until it is told to stop.
+
+It sleeps until the next target is due, a notice comes or a second has passed. Told to stop, it claims no more, lets
+running publications finish within the grace period, and hands the rest back.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from services.backends.database import Database
+from services.backends.notices import Notices
+from services.domain.ids import new_id
+from services.publishing.claiming import Claimer
+from services.publishing.publisher import Publisher
+from services.queries.claims import Claim, seconds_until_due
+from services.queries.leases import renew_leases
+from services.queries.queue import beat, remove_worker
+
+log = structlog.get_logger(__name__)
+
+LONGEST_SLEEP = 1.0
+SHORTEST_SLEEP = 0.01
+AFTER_TROUBLE = 1.0
+BATCH = 50
+BEAT_EVERY = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something that is due again and again; a failure is logged and the next turn tries anew."""
+
+    name: str
+    every: timedelta
+    do: Callable[[], Awaitable[Any]]
+
+
+class Worker:
+    """One worker process's work; any number of them run side by side."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        claimer: Claimer,
+        publisher: Publisher,
+        notices: Notices | None,
+        duties: list[Duty],
+        concurrency: int,
+        lease_for: timedelta,
+        grace: timedelta,
+    ) -> None:
+        self.id: UUID = new_id()
+        self._database = database
+        self._claimer = claimer
+        self._publisher = publisher
+        self._notices = notices
+        self._duties = [*duties, Duty("beat", min(BEAT_EVERY, lease_for / 3), self._beat)]
+        self._concurrency = concurrency
+        self._lease_for = lease_for
+        self._grace = grace
+        self._running: dict[asyncio.Task[None], Claim] = {}
+        self._wake = asyncio.Event()
+
+    @property
+    def publishing(self) -> int:
+        """How many targets this worker holds now."""
+        return len(self._running)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain."""
+        attendants = [asyncio.create_task(_repeat(duty)) for duty in self._duties]
+        attendants.append(asyncio.create_task(self._wake_at(stop)))
+        if self._notices is not None:
+            attendants.append(asyncio.create_task(self._notices.listen(self._wake.set)))
+        log.info("worker.started", worker=str(self.id), concurrency=self._concurrency)
+        try:
+            while not stop.is_set():
+                await self._work()
+            await self._drain()
+        finally:
+            for attendant in attendants:
+                attendant.cancel()
+            await asyncio.gather(*attendants, return_exceptions=True)
+        log.info("worker.stopped", worker=str(self.id))
+
+    async def _work(self) -> None:
+        self._wake.clear()
+        try:
+            room = min(self._concurrency - len(self._running), BATCH)
+            claims = await self._claimer.claim_due(self.id, limit=room) if room else []
+            for claim in claims:
+                self._start(claim)
+            pause = SHORTEST_SLEEP if claims and len(claims) == room else await self._until_due()
+        except Exception:
+            log.exception("worker.claim_failed")
+            pause = AFTER_TROUBLE
+        if self.publishing >= self._concurrency:
+            pause = LONGEST_SLEEP
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), pause)
+
+    def _start(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._publish(claim))
+        self._running[task] = claim
+        task.add_done_callback(self._ended)
+
+    async def _publish(self, claim: Claim) -> None:
+        try:
+            await self._publisher.publish(claim)
+        except Exception:
+            # The lease runs out and another worker asks the platform what became of it.
+            log.exception("worker.publish_failed", target=str(claim.target_id))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        was_full = len(self._running) >= self._concurrency
+        self._running.pop(task)
+        if was_full:
+            self._wake.set()
+
+    async def _until_due(self) -> float:
+        async with self._database.connect() as c:
+            seconds = await seconds_until_due(c)
+        return LONGEST_SLEEP if seconds is None else min(max(seconds, SHORTEST_SLEEP), LONGEST_SLEEP)
+
+    async def _beat(self) -> None:
+        async with self._database.begin() as c:
+            await beat(c, worker_id=self.id, host=socket.gethostname(), publishing=len(self._running))
+            await renew_leases(c, self._running.values(), lease_for=self._lease_for)
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _drain(self) -> None:
+        """Let what runs finish within the grace period; what does not is canceled, which hands it back."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=self._grace.total_seconds())
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        try:
+            async with self._database.begin() as c:
+                await remove_worker(c, self.id)
+        except Exception:
+            log.warning("worker.not_removed", worker=str(self.id))
+
+
+async def _repeat(duty: Duty) -> None:
+    while True:
+        try:
+            await duty.do()
+        except Exception:
+            log.exception("worker.duty_failed", duty=duty.name)
+        await asyncio.sleep(duty.every.total_seconds())
