@@ -1,5 +1,6 @@
 """Tokens are refreshed before they end, each by one worker only; what cannot be refreshed is told in time."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from uuid import UUID
@@ -32,6 +33,7 @@ HOLD_FOR = timedelta(minutes=2)
 BATCH = 20
 
 Write = Callable[[Transaction], Awaitable[None]]
+"""A change of an account, in the caller's transaction."""
 
 
 class TokenKeeper:
@@ -53,14 +55,24 @@ class TokenKeeper:
         margins = {platform: margin for platform, margin in MARGINS.items() if platform in self._authorizers}
 
         async def claim(tx: Transaction) -> list[Refreshable]:
-            if not margins:
-                return []
             return await connections.claim_expiring(tx.connection, platforms=margins, hold_for=HOLD_FOR, limit=BATCH)
 
-        claimed = await self._transactions.execute_in_transaction(claim)
-        refreshed = [await self._refresh(account) for account in claimed]
+        refreshed = 0
+        while margins:
+            claimed = await self._transactions.execute_in_transaction(claim)
+            refreshed += sum(await asyncio.gather(*map(self._try_refresh, claimed)))
+            if len(claimed) < BATCH:
+                break
         await self._mark_expiries(margins)
-        return sum(refreshed)
+        return refreshed
+
+    async def _try_refresh(self, account: Refreshable) -> bool:
+        """One account's trouble is not the others': it is held for a while, and then tried again."""
+        try:
+            return await self._refresh(account)
+        except Exception:
+            log.exception("account.refresh_failed", account=str(account.id))
+            return False
 
     async def _refresh(self, account: Refreshable) -> bool:
         try:
@@ -69,12 +81,12 @@ class TokenKeeper:
             is_dead = refusal.failure.kind in (FailureKind.RECONNECT, FailureKind.PERMISSION)
             log.warning("account.refresh_failed", account=str(account.id), code=refusal.code, is_dead=is_dead)
             if is_dead:
-                await self._tell(account.user_id, lambda tx: _revoke(tx, account.id))
+                await self._tell(account.user_id, lambda tx: _revoke(tx, account))
             return False
         sealed = seal_tokens(self._secrets, account.id, tokens.access, tokens.refresh)
         await self._tell(
             account.user_id,
-            lambda tx: connections.save_tokens(tx.connection, account.id, sealed=sealed, expires_at=tokens.expires_at),
+            lambda tx: connections.save_tokens(tx.connection, account, sealed=sealed, expires_at=tokens.expires_at),
         )
         return True
 
@@ -106,5 +118,6 @@ class TokenKeeper:
         )
 
 
-async def _revoke(tx: Transaction, account_id: UUID) -> None:
-    await connections.mark_account(tx.connection, account_id, AccountStatus.REVOKED)
+async def _revoke(tx: Transaction, account: Refreshable) -> None:
+    token = account.access_token
+    await connections.refuse_token(tx.connection, account.id, token=token, status=AccountStatus.REVOKED)

@@ -1,13 +1,13 @@
 """From what a person wrote to the rows it becomes: checks against the rules, then targets and media."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.domain.accounts import Account
+from services.domain.accounts import Account, Platform
 from services.domain.drafts import MediaDraft, PostDraft, Rules, default_options
 from services.domain.edits import due_status
 from services.domain.errors import ErrorCode, Refused, UserError
@@ -47,11 +47,7 @@ class Composer:
 
         errors = [
             *self._rules().check(draft, accounts),
-            *(
-                UserError(ErrorCode.NOT_FOUND, "You have no such upload.", f"media.{index}.mediaId")
-                for index, medium in enumerate(draft.media)
-                if medium.upload_id is not None and medium.upload_id not in uploads
-            ),
+            *_check_uploads(draft, uploads, {account.platform for account in accounts.values()}),
         ]
         if keeps_time:
             errors = [error for error in errors if error.code is not ErrorCode.SCHEDULED_IN_PAST]
@@ -119,3 +115,23 @@ class Composer:
             permalink=None,
             published_at=None,
         )
+
+
+def _check_uploads(
+    draft: PostDraft, uploads: Mapping[UUID, Upload], platforms: Collection[Platform]
+) -> Iterator[UserError]:
+    """An upload is the person's own, is what the draft says it is, and is of a type that every platform takes."""
+    for index, medium in enumerate(draft.media):
+        if medium.upload_id is None:
+            continue
+        upload = uploads.get(medium.upload_id)
+        if upload is None:
+            yield UserError(ErrorCode.NOT_FOUND, "You have no such upload.", f"media.{index}.mediaId")
+            continue
+        if upload.kind is not medium.kind:
+            message = f"This upload is of kind {upload.kind}, not {medium.kind}."
+            yield UserError(ErrorCode.MEDIA_NOT_SUPPORTED, message, f"media.{index}.kind")
+        for platform in sorted(platforms):
+            if not upload.type.is_taken_by(platform):
+                message = f"{platform.value.title()} takes no {upload.type.value}."
+                yield UserError(ErrorCode.MEDIA_NOT_SUPPORTED, message, f"media.{index}.mediaId")

@@ -3,7 +3,7 @@ settle. Whatever the person can mend raises `Refused` and changes nothing.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,6 @@ from services.domain.edits import (
     check_not_in_flight,
     check_retry,
     check_version,
-    due_status,
     redraft,
     require,
     targets_in,
@@ -29,10 +28,12 @@ from services.domain.edits import (
 from services.domain.errors import ErrorCode, refuse
 from services.domain.events import Event
 from services.domain.ids import new_id
-from services.domain.posts import Post, PostState, PostStatus, TargetStatus
+from services.domain.posts import Post, PostState, PostStatus, PostTarget, TargetStatus
 from services.domain.urls import is_web_url
 from services.domain.viewers import Viewer
+from services.guards.quotas import Quotas
 from services.posts.composing import Composer, Composition
+from services.posts.rewriting import Rewriter
 from services.queries import drafting
 from services.queries.states import LockedPost, lock_state, post_tag, read_state, settle_post
 from services.queries.targets import find_targets
@@ -51,10 +52,16 @@ class PostService:
     """Schedules posts, and does what can happen to them afterwards."""
 
     def __init__(
-        self, *, transactions: DatabaseTransactionService, composer: Composer, now: Callable[[], datetime]
+        self,
+        *,
+        transactions: DatabaseTransactionService,
+        composer: Composer,
+        quotas: Quotas,
+        now: Callable[[], datetime],
     ) -> None:
         self._transactions = transactions
         self._composer = composer
+        self._rewriter = Rewriter(composer=composer, quotas=quotas)
         self._now = now
 
     async def schedule_post(self, viewer: Viewer, draft: PostDraft, *, idempotency_key: str | None) -> PostState:
@@ -76,7 +83,7 @@ class PostService:
             keeps_time = changes.scheduled_at is UNSET
             composition = await self._composer.compose(tx.connection, viewer.user.id, draft, keeps_time=keeps_time)
 
-            await self._rewrite_targets(tx, locked.state, composition, keeps_time=keeps_time)
+            await self._rewriter.rewrite_targets(tx.connection, locked.state, composition, keeps_time=keeps_time)
             if changes.media is not UNSET:
                 await drafting.replace_media(tx.connection, post_id, self._composer.media(post_id, composition))
             await self._wake_for(tx, draft.scheduled_at)
@@ -100,8 +107,8 @@ class PostService:
 
         async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
             targets = require(targets_in(locked.state, CANCELABLE), "Nothing of this post is still to come.")
-            canceled = {**drafting.UNPREPARED, "status": TargetStatus.CANCELED, "next_attempt_at": None}
-            await drafting.update_targets(tx.connection, [target.id for target in targets], **canceled)
+            canceled = {"status": TargetStatus.CANCELED, "next_attempt_at": None}
+            await self._rewriter.discard(tx.connection, targets, **canceled)
             return {}
 
         return await self._change(viewer, post_id, act, expected_version=expected_version)
@@ -112,6 +119,7 @@ class PostService:
         async def delete(tx: Transaction) -> UUID:
             locked = await self._lock(tx, viewer, post_id)
             check_not_in_flight(locked.in_flight)
+            await self._rewriter.give_back(tx.connection, locked.state.targets)
             await drafting.delete_post(tx.connection, post_id)
             owner = locked.state.post.user_id
             await tx.emit(Event(owner, "POST_DELETED", {"id": post_id.hex}, (post_tag(owner),)))
@@ -124,7 +132,7 @@ class PostService:
 
         async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
             targets = check_retry(targets_in(locked.state, RETRYABLE), accept_duplicate=accept_duplicate)
-            await self._send_again(tx, [target.id for target in targets])
+            await self._send_again(tx, targets)
             return {}
 
         return await self._change(viewer, post_id, act, expected_version=None)
@@ -154,12 +162,17 @@ class PostService:
 
             async def retry_batch(tx: Transaction, after: UUID = after) -> tuple[int, list[UUID]]:
                 batch = await drafting.failed_targets(tx.connection, wanted, after=after, limit=RETRY_BATCH)
+                count = 0
                 for post_id, target_ids in batch.items():
-                    if await lock_state(tx.connection, post_id, owner=None) is None:
-                        continue
-                    await self._send_again(tx, target_ids)
-                    await self._settle(tx, post_id)
-                return sum(map(len, batch.values())), list(batch)
+                    locked = await lock_state(tx.connection, post_id, owner=None)
+                    # Meanwhile its person may have sent it again, or a worker may hold it already.
+                    failed = [] if locked is None else targets_in(locked.state, {TargetStatus.FAILED})
+                    targets = [target for target in failed if target.id in target_ids]
+                    if targets:
+                        await self._send_again(tx, targets)
+                        await self._settle(tx, post_id)
+                    count += len(targets)
+                return count, list(batch)
 
             count, post_ids = await self._transactions.execute_in_transaction(retry_batch)
             if not post_ids:
@@ -216,56 +229,27 @@ class PostService:
         await drafting.insert_targets(tx.connection, post, self._composer.targets(post_id, composition))
         await drafting.replace_media(tx.connection, post_id, self._composer.media(post_id, composition))
 
-    async def _rewrite_targets(
-        self, tx: Transaction, state: PostState, composition: Composition, *, keeps_time: bool
-    ) -> None:
-        """Targets of accounts no longer picked go, new ones come, the others take on their new content and time."""
-        draft, c = composition.draft, tx.connection
-        present = {target.account_id: target for target in state.targets}
-        gone = [target for target in state.targets if target.account_id not in draft.account_ids]
-        if any(target.status not in EDITABLE for target in gone):
-            raise refuse(
-                ErrorCode.NOT_POSSIBLE_NOW, "An account cannot be left out once it is out there.", "accountIds"
-            )
-        await drafting.delete_targets(c, [target.id for target in gone])
-
-        wanted = self._composer.targets(state.post.id, composition)
-        new = [target for target in wanted if target.account_id not in present]
-        await drafting.insert_targets(c, state.post, new, first_position=len(state.targets))
-
-        kept = {present[t.account_id].id: t for t in wanted if t.account_id in present}
-        editable = {target.id for target in targets_in(state, EDITABLE)} & kept.keys()
-        await drafting.update_variants(c, {key: (t.caption, t.options) for key, t in kept.items() if key in editable})
-        if keeps_time:
-            await drafting.update_targets(c, editable, checkpoint={}, step=None, step_began_at=None)
-            return
-        status = due_status(draft.scheduled_at)
-        await drafting.update_targets(
-            c, editable, **{**drafting.UNPREPARED, "status": status, "next_attempt_at": draft.scheduled_at}
-        )
-        await drafting.move_targets(c, state.post.id, draft.scheduled_at)
-
     async def _move(
         self, viewer: Viewer, post_id: UUID, scheduled_at: datetime, expected_version: int | None
     ) -> PostState:
         changes = PostChanges(scheduled_at=scheduled_at)
 
         async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
-            targets = require(targets_in(locked.state, EDITABLE), "Nothing of this post is still to come.")
+            check_editable(locked.state)
             draft = redraft(locked.state, changes)
             await self._composer.compose(tx.connection, viewer.user.id, draft, keeps_time=True)
 
-            due = {**drafting.UNPREPARED, "status": TargetStatus.SCHEDULED, "next_attempt_at": scheduled_at}
-            await drafting.update_targets(tx.connection, [target.id for target in targets], **due)
+            due = {"status": TargetStatus.SCHEDULED, "next_attempt_at": scheduled_at, "failure_count": 0}
+            await self._rewriter.discard(tx.connection, targets_in(locked.state, EDITABLE), **due)
             await drafting.move_targets(tx.connection, post_id, scheduled_at)
             await self._wake_for(tx, scheduled_at)
             return {"scheduled_at": scheduled_at}
 
         return await self._change(viewer, post_id, act, expected_version=expected_version)
 
-    async def _send_again(self, tx: Transaction, target_ids: Collection[UUID]) -> None:
-        again = {**drafting.UNPREPARED, "status": TargetStatus.RETRYING, "next_attempt_at": self._now()}
-        await drafting.update_targets(tx.connection, target_ids, **again, failure_count=0)
+    async def _send_again(self, tx: Transaction, targets: Sequence[PostTarget]) -> None:
+        again = {"status": TargetStatus.RETRYING, "next_attempt_at": self._now(), "failure_count": 0}
+        await self._rewriter.discard(tx.connection, targets, **again)
         await drafting.wake_workers(tx.connection)
 
     async def _change(self, viewer: Viewer, post_id: UUID, act: Act, *, expected_version: int | None) -> PostState:

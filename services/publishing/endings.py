@@ -40,7 +40,8 @@ class Ending:
     slot: Slot = Slot.KEPT
     is_charged: bool = True
     account: AccountStatus | None = field(default=None)
-    """What the account turns into, where the platform no longer takes its token."""
+    """What the account turns into, where the platform no longer takes its token: EXPIRED, or EXPIRING where a refresh
+    may still mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,10 @@ class Endings:
         }
         return Ending(AttemptOutcome.SUCCEEDED, changes, slot=Slot.ENDED)
 
-    def pending(self, outcome: Pending) -> Ending:
-        """The platform works on it; nobody has to hold it meanwhile."""
-        changes = {**NO_STEP, "checkpoint": outcome.checkpoint, "next_attempt_at": self.now() + outcome.poll_after}
+    def pending(self, outcome: Pending, *, may_show: bool) -> Ending:
+        """The platform works on it; nobody has to hold it meanwhile. `may_show`: people may see it already."""
+        doubt = {"step_shows": True} if may_show else NO_STEP
+        changes = {**doubt, "checkpoint": outcome.checkpoint, "next_attempt_at": self.now() + outcome.poll_after}
         return Ending(AttemptOutcome.WAITING, changes)
 
     def unknown(self, outcome: Unknown, *, since: datetime) -> Ending:
@@ -95,7 +97,7 @@ class Endings:
         return Ending(AttemptOutcome.UNKNOWN, changes, ErrorCode.OUTCOME_UNKNOWN, outcome.reason, Slot.ENDED)
 
     def rejected(self, claim: Claim, outcome: Rejected, *, showed: bool) -> Ending:
-        """By what the refusal asks of us. `showed`: the refused step was the one that shows the post."""
+        """By what the refusal asks of us; the post is certainly not out. `showed`: a step that shows it was sent."""
         failure = outcome.failure
         slot = Slot.ENDED if showed and failure.left else Slot.GIVEN_BACK
         match failure.kind:
@@ -106,9 +108,11 @@ class Endings:
                 )
             case FailureKind.RETRY:
                 return self._retried(claim, outcome, slot)
+            case FailureKind.RECONNECT if claim.can_refresh and not claim.failures:
+                return self._retried(claim, outcome, slot, account=AccountStatus.EXPIRING)
             case FailureKind.RECONNECT:
                 changes = {
-                    **_decided(claim),
+                    **NO_STEP,
                     **_waiting(ErrorCode.RECONNECT_REQUIRED, failure.message, None),
                     **_error(failure.code, failure.message, retryable=True),
                     "status": TargetStatus.BLOCKED,
@@ -135,14 +139,19 @@ class Endings:
             "status": waiting_status(claim),
             "checkpoint": claim.checkpoint if checkpoint is None else checkpoint,
         }
-        return Ending(AttemptOutcome.DEFERRED, changes, code, message, slot, is_charged=claim.resumes)
+        # What stays PUBLISHING goes on as the same attempt; anything else is charged when it is claimed again.
+        return Ending(AttemptOutcome.DEFERRED, changes, code, message, slot, is_charged=claim.step_shows)
 
     def handed_back(self, claim: Claim, checkpoint: Mapping[str, Any]) -> Ending:
         """The process stops before anything was shown: the next worker goes on at once."""
         changes = {**NO_STEP, "status": waiting_status(claim), "checkpoint": checkpoint, "next_attempt_at": self.now()}
-        return Ending(AttemptOutcome.INTERRUPTED, changes, slot=Slot.GIVEN_BACK, is_charged=claim.resumes)
+        return Ending(AttemptOutcome.INTERRUPTED, changes, slot=Slot.GIVEN_BACK, is_charged=False)
 
-    def _retried(self, claim: Claim, outcome: Rejected, slot: Slot) -> Ending:
+    def reconnected(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The token that was refused is no longer the account's: at once again, with the new one."""
+        return {**changes, **NO_WAIT, "status": TargetStatus.RETRYING, "next_attempt_at": self.now()}
+
+    def _retried(self, claim: Claim, outcome: Rejected, slot: Slot, *, account: AccountStatus | None = None) -> Ending:
         failure, failures = outcome.failure, claim.failures + 1
         delay = self.retry.delay(failures, asked=failure.retry_after, random=self.random)
         if delay is None:
@@ -156,7 +165,7 @@ class Endings:
             "checkpoint": outcome.checkpoint,
             "failure_count": failures,
         }
-        return _failed(failure, changes, slot)
+        return _failed(failure, changes, slot, account=account)
 
     def _given_up(self, failure: Failure, slot: Slot) -> Ending:
         retryable = failure.kind is not FailureKind.CONTENT

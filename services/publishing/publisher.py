@@ -9,17 +9,19 @@ lease runs out and `rescue` has the next worker ask the platform.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from services.backends.secrets import SecretBox
 from services.backends.transactions import DatabaseTransactionService, Transaction
-from services.domain.accounts import Platform
+from services.domain.accounts import AccountStatus, Platform
+from services.domain.breakers import Judge, judge_call, judge_question
 from services.domain.errors import CircuitOpen, CrierError, ErrorCode
-from services.domain.posts import AttemptOutcome
+from services.domain.events import Event
 from services.domain.publishing import (
     Advanced,
     Delivery,
@@ -39,9 +41,9 @@ from services.providers.base import Provider
 from services.publishing.endings import Ending, Endings, Slot
 from services.publishing.runs import Run
 from services.queries.claims import Claim
-from services.queries.connections import mark_account
+from services.queries.connections import refuse_token
 from services.queries.leases import begin_step, release_target
-from services.queries.states import lock_post, settle_post
+from services.queries.states import account_tag, lock_post, settle_post
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +51,6 @@ SHORT_POLL = timedelta(seconds=3)
 """A platform that will be ready this soon is waited for; for longer the target is let go meanwhile."""
 
 FIND_OUT = Step("find_out", shows=False)
-ASK_AGAIN = timedelta(seconds=5)
 UNFORESEEN = "Something unforeseen happened on our side."
 STOPPED = "The worker stopped while the post was being shown."
 
@@ -87,25 +88,30 @@ class Publisher:
         try:
             ending = await self._advance(run)
         except asyncio.CancelledError:
-            await asyncio.shield(self._let_go(run, self._interrupted(run)))
+            await _see_through(self._let_go(run, self._interrupted(run)))
             raise
+        except Exception as error:
+            log.exception("publish.unforeseen", target=str(claim.target_id), step=run.step.name)
+            ending = self._blundered(run, error)
         if ending is None:
             log.info("publish.lease_lost", target=str(claim.target_id))
             return
-        await self._let_go(run, ending)
+        await _see_through(self._let_go(run, ending))
 
     async def _advance(self, run: Run) -> Ending | None:
         """How this run ends; None where the lease was lost on the way."""
         provider = self._providers[run.claim.platform]
+        token = self._secrets.open(run.claim.sealed_token, place=f"accounts|{run.claim.account_id}|access_token")
+        run.delivery = replace(run.delivery, access_token=token)
         if run.claim.step_shows:
             run.begin(FIND_OUT, self._now())
-            ending = await self._judge(run, await self._call(run, provider.find_out))
+            ending = await self._judge(run, await self._call(run, provider.find_out, judge_question))
             if ending is not None:
                 return ending
         while True:
             if not await self._begin(run, provider.next_step(run.delivery)):
                 return None
-            ending = await self._judge(run, await self._call(run, provider.perform))
+            ending = await self._judge(run, await self._call(run, provider.perform, judge_call))
             if ending is not None:
                 return ending
 
@@ -132,42 +138,30 @@ class Publisher:
         return is_held
 
     async def _call(
-        self, run: Run, call: Callable[[Delivery], Awaitable[StepOutcome | Finding]]
+        self, run: Run, call: Callable[[Delivery], Awaitable[StepOutcome | Finding]], judge: Judge
     ) -> StepOutcome | Finding | CircuitOpen:
-        """The platform's answer through its breaker. A mistake of ours is logged, and never taken for `not sent`."""
+        """The platform's answer through its breaker."""
         try:
-            return await self._breakers.execute(run.claim.platform.breaker, lambda: call(run.delivery))
+            return await self._breakers.execute(run.claim.platform.breaker, lambda: call(run.delivery), judge=judge)
         except CircuitOpen as refusal:
             return refusal
-        except CrierError as error:
-            code, message = error.code, error.message
-        except Exception:
-            log.exception("publish.unforeseen", target=str(run.claim.target_id), step=run.step.name)
-            code, message = ErrorCode.INTERNAL, UNFORESEEN
-        if run.may_show:
-            return Unknown(message, run.delivery.checkpoint)
-        return Rejected(Failure(FailureKind.RETRY, code, message), run.delivery.checkpoint)
 
     async def _judge(self, run: Run, outcome: StepOutcome | Finding | CircuitOpen) -> Ending | None:
         """The ending that an outcome asks for; None: go on with the next step."""
         match outcome:
             case Advanced(checkpoint):
-                run.advance(checkpoint, AttemptOutcome.SUCCEEDED, self._now())
+                run.advance(checkpoint, self._now())
                 return None
             case Pending(checkpoint, poll_after) if poll_after <= SHORT_POLL:
-                run.advance(checkpoint, AttemptOutcome.WAITING, self._now())
+                run.wait(checkpoint, self._now())
                 await asyncio.sleep(poll_after.total_seconds())
                 return None
             case Pending():
-                return self._endings.pending(outcome)
+                return self._endings.pending(outcome, may_show=run.may_show)
             case Published():
                 return self._endings.published(run.claim, outcome)
-            case Rejected(failure) if run.claim.step_shows and failure.kind is FailureKind.RETRY:
-                # The platform could not be asked, which says nothing about the post.
-                asked = Unknown(failure.message, outcome.checkpoint, failure.retry_after or ASK_AGAIN)
-                return self._endings.unknown(asked, since=run.asking_since)
             case Rejected():
-                return self._endings.rejected(run.claim, outcome, showed=run.step.shows)
+                return self._endings.rejected(run.decided, outcome, showed=run.may_show)
             case Unknown():
                 return self._endings.unknown(outcome, since=run.asking_since)
             case CircuitOpen():
@@ -178,9 +172,20 @@ class Publisher:
                 )
 
     def _interrupted(self, run: Run) -> Ending:
+        """A stop says nothing about the post: whoever takes it over asks, however long it has been asked already."""
         if run.may_show:
-            return self._endings.unknown(Unknown(STOPPED, run.delivery.checkpoint), since=run.asking_since)
+            return self._endings.unknown(Unknown(STOPPED, run.delivery.checkpoint), since=self._now())
         return self._endings.handed_back(run.claim, run.delivery.checkpoint)
+
+    def _blundered(self, run: Run, error: Exception) -> Ending:
+        """A mistake of ours is never taken for `not sent`, nor repeated for ever."""
+        code, message = ErrorCode.INTERNAL, UNFORESEEN
+        if isinstance(error, CrierError):
+            code, message = error.code, error.message
+        if run.may_show:
+            return self._endings.unknown(Unknown(message, run.delivery.checkpoint), since=run.asking_since)
+        failure = Failure(FailureKind.RETRY, code, message, left=False)
+        return self._endings.rejected(run.claim, Rejected(failure, run.delivery.checkpoint), showed=False)
 
     async def _let_go(self, run: Run, ending: Ending) -> None:
         run.note(ending.outcome, self._now(), ending.code, ending.message)
@@ -190,14 +195,15 @@ class Publisher:
             c = tx.connection
             if not await lock_post(c, claim.post_id, owner=None):
                 return False
-            if not await release_target(c, claim, done=run.unwritten, charged=ending.is_charged, **ending.changes):
+            changes = ending.changes
+            if ending.account is not None and not await self._refuse_token(tx, claim, ending.account):
+                changes = self._endings.reconnected(changes)
+            if not await release_target(c, claim, done=run.unwritten, charged=ending.is_charged, **changes):
                 return False
             if ending.slot is Slot.ENDED:
                 await self._quotas.end(c, [claim.target_id.hex])
             elif ending.slot is Slot.GIVEN_BACK:
                 await self._quotas.give_back(c, [claim.target_id.hex])
-            if ending.account is not None:
-                await mark_account(c, claim.account_id, ending.account)
             _, event = await settle_post(c, claim.post_id)
             await tx.emit(event)
             return True
@@ -212,8 +218,15 @@ class Publisher:
             code=ending.code,
         )
 
+    async def _refuse_token(self, tx: Transaction, claim: Claim, status: AccountStatus) -> bool:
+        """Whether the refused token is still the account's; then the account is told as what it is now."""
+        is_current = await refuse_token(tx.connection, claim.account_id, token=claim.sealed_token, status=status)
+        if is_current:
+            await tx.emit(Event(claim.user_id, "ACCOUNTS_CHANGED", {}, (account_tag(claim.user_id),)))
+        return is_current
+
     def _delivery(self, claim: Claim) -> Delivery:
-        place = f"accounts|{claim.account_id}|access_token"
+        """What the client needs, but for the token: that is opened when it is first used."""
         return Delivery(
             target_id=claim.target_id,
             post_id=claim.post_id,
@@ -221,7 +234,7 @@ class Publisher:
             user_id=claim.user_id,
             platform=claim.platform,
             external_account_id=claim.external_account_id,
-            access_token=self._secrets.open(claim.sealed_token, place=place),
+            access_token="",
             caption=claim.caption,
             link=claim.link,
             media=tuple(
@@ -234,3 +247,13 @@ class Publisher:
             first_claimed_at=claim.first_claimed_at,
             checkpoint=claim.checkpoint,
         )
+
+
+async def _see_through(work: Coroutine[Any, Any, None]) -> None:
+    """Do it to its end, and only then heed a cancellation: what a platform did must be written down."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

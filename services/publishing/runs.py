@@ -15,7 +15,8 @@ CLAIMED = Step("claim", shows=False)
 
 
 class Run:
-    """What the publisher knows between claiming a target and letting it go."""
+    """What the publisher knows between claiming a target and letting it go. `claim.step_shows` is the doubt: whether a
+    step before this one may have shown the post."""
 
     def __init__(self, claim: Claim, delivery: Delivery, *, began_at: datetime) -> None:
         self.claim = claim
@@ -23,26 +24,38 @@ class Run:
         self.step = CLAIMED
         self.began_at = began_at
         self.unwritten: list[Attempt] = []
-        self.may_show = claim.step_shows
+
+    @property
+    def may_show(self) -> bool:
         """Whether people may see the post already, for all that is known."""
+        return self.claim.step_shows or self.step.shows
+
+    @property
+    def decided(self) -> Claim:
+        """The claim once it is certain that the post is not out."""
+        return replace(self.claim, step_shows=False)
 
     @property
     def asking_since(self) -> datetime:
-        """When the step began whose outcome is unknown."""
+        """When the doubt began."""
         return self.claim.step_began_at or self.began_at if self.claim.step_shows else self.began_at
 
     def begin(self, step: Step, at: datetime) -> None:
         """The next step starts."""
         self.step = step
         self.began_at = at
-        self.may_show = self.may_show or step.shows
 
-    def advance(self, checkpoint: Mapping[str, Any], outcome: AttemptOutcome, at: datetime) -> None:
+    def advance(self, checkpoint: Mapping[str, Any], at: datetime) -> None:
         """The step is over and did not show the post; what follows starts from `checkpoint`."""
-        self.note(outcome, at)
+        self.note(AttemptOutcome.SUCCEEDED, at)
         self.delivery = replace(self.delivery, checkpoint=checkpoint)
-        self.claim = replace(self.claim, checkpoint=checkpoint, step_shows=False)
-        self.may_show = False
+        self.claim = replace(self.claim, step_shows=False)
+
+    def wait(self, checkpoint: Mapping[str, Any], at: datetime) -> None:
+        """The platform is still at work; a step that may have shown the post leaves that open."""
+        self.note(AttemptOutcome.WAITING, at)
+        self.delivery = replace(self.delivery, checkpoint=checkpoint)
+        self.claim = replace(self.claim, step_shows=self.may_show, step_began_at=self.asking_since)
 
     def note(
         self, outcome: AttemptOutcome, at: datetime, code: ErrorCode | None = None, message: str | None = None

@@ -35,7 +35,12 @@ class DueTarget:
     due_at: datetime
     was_begun: bool
     """Whether an earlier claim may have left something at the platform."""
+    is_in_doubt: bool
+    """Whether people may see it already: then the platform is asked, whatever became of the account."""
     account_can_publish: bool
+    has_token: bool
+    awaits_token: bool
+    """Whether the access token has ended and a refresh will bring another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +66,8 @@ class Claim:
     checkpoint: Mapping[str, Any]
     step: str | None
     step_began_at: datetime | None
-    resumes: bool = False
-    """Whether this goes on with an attempt already charged."""
+    can_refresh: bool
+    """Whether the account has a refresh token, so that a dead access token is not the end."""
     step_shows: bool
     """Whether the last step may have shown the post: then the platform is asked before anything is done."""
 
@@ -78,7 +83,10 @@ async def lock_due(c: AsyncConnection, *, limit: int) -> list[DueTarget]:
             TARGETS.c.platform,
             TARGETS.c.next_attempt_at,
             (TARGETS.c.status == TargetStatus.PUBLISHING).label("was_begun"),
+            TARGETS.c.step_shows,
             ACCOUNTS.c.status.in_(PUBLISHABLE).label("account_can_publish"),
+            ACCOUNTS.c.access_token.is_not(None).label("has_token"),
+            (ACCOUNTS.c.refresh_token.is_not(None) & (ACCOUNTS.c.expires_at <= func.now())).is_(True).label("awaits"),
         )
         .join(POSTS, POSTS.c.id == TARGETS.c.post_id)
         .join(ACCOUNTS, ACCOUNTS.c.id == TARGETS.c.account_id)
@@ -96,10 +104,22 @@ async def lock_due(c: AsyncConnection, *, limit: int) -> list[DueTarget]:
             platform=Platform(row.platform),
             due_at=row.next_attempt_at,
             was_begun=row.was_begun,
+            is_in_doubt=row.step_shows,
             account_can_publish=row.account_can_publish,
+            has_token=row.has_token,
+            awaits_token=row.awaits,
         )
         for row in await c.execute(statement)
     ]
+
+
+async def lock_lost(c: AsyncConnection, account_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the accounts that cannot publish, held: who connects one meanwhile waits, and frees what we block."""
+    if not account_ids:
+        return set()
+    lost = ACCOUNTS.c.id.in_(account_ids) & ACCOUNTS.c.status.not_in(PUBLISHABLE)
+    statement = select(ACCOUNTS.c.id).where(lost).order_by(ACCOUNTS.c.id).with_for_update(read=True)
+    return set((await c.execute(statement)).scalars())
 
 
 async def claim_targets(
@@ -152,6 +172,7 @@ def _with_content(claimed: CTE) -> Select[Any]:
             POSTS.c.link,
             ACCOUNTS.c.external_id,
             ACCOUNTS.c.access_token,
+            ACCOUNTS.c.refresh_token.is_not(None).label("can_refresh"),
             select(media).where(MEDIA.c.post_id == claimed.c.post_id).scalar_subquery().label("media"),
         )
         .join(POSTS, POSTS.c.id == claimed.c.post_id)
@@ -181,5 +202,6 @@ def _claim_from(row: Row[Any]) -> Claim:
         checkpoint=row.checkpoint,
         step=row.step,
         step_began_at=row.step_began_at,
+        can_refresh=row.can_refresh,
         step_shows=row.step_shows,
     )

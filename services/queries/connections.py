@@ -107,10 +107,15 @@ async def save_account(
     return account_from((await c.execute(statement.returning(*PUBLIC))).one()._mapping)
 
 
-async def mark_account(c: AsyncConnection, account_id: UUID, status: AccountStatus) -> None:
-    """The account's new status; its tokens stay for whoever asks the platform later."""
-    changes = {"status": status, "updated_at": func.now()}
-    await c.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(**changes))
+async def refuse_token(c: AsyncConnection, account_id: UUID, *, token: bytes, status: AccountStatus) -> bool:
+    """The platform no longer takes this token: it has ended, and the account has a new status. False: the account has
+    another token by now. Tokens stay for whoever asks the platform later."""
+    statement = (
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.id == account_id, ACCOUNTS.c.access_token == token)
+        .values(status=status, expires_at=func.least(ACCOUNTS.c.expires_at, func.now()), updated_at=func.now())
+    )
+    return (await c.execute(statement)).rowcount == 1
 
 
 async def forget_tokens(c: AsyncConnection, account_id: UUID, *, owner: UUID) -> Account | None:
@@ -193,19 +198,25 @@ async def claim_expiring(
 
 
 async def save_tokens(
-    c: AsyncConnection, account_id: UUID, *, sealed: Mapping[str, bytes | None], expires_at: datetime | None
+    c: AsyncConnection,
+    account: Refreshable,
+    *,
+    sealed: Mapping[str, bytes | None],
+    expires_at: datetime | None,
 ) -> None:
-    """Fresh tokens for an account that is still connected."""
-    usable = ACCOUNTS.c.status.in_([AccountStatus.CONNECTED, AccountStatus.EXPIRING])
+    """Fresh tokens for an account that still has the old ones; an answer without a refresh token never wipes it."""
+    fresh = {column: token for column, token in sealed.items() if token is not None}
     changes = {"status": AccountStatus.CONNECTED, "expires_at": expires_at, "updated_at": func.now()}
-    statement = update(ACCOUNTS).where(ACCOUNTS.c.id == account_id, usable)
-    await c.execute(statement.values(**changes, **sealed, refreshing_until=None))
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.id == account.id, ACCOUNTS.c.access_token == account.access_token)
+    await c.execute(statement.values(**changes, **fresh, refreshing_until=None))
 
 
 async def mark_expiries(c: AsyncConnection, *, warn_before: timedelta, refreshed: Sequence[Platform]) -> list[UUID]:
-    """Set EXPIRING and EXPIRED by the clock, for platforms whose tokens nobody refreshes too; gives the owners."""
+    """Set EXPIRING and EXPIRED by the clock; gives the owners. On platforms that are `refreshed` nobody is warned, and
+    an account with a refresh token outlives its access token."""
     ends = ACCOUNTS.c.expires_at
-    over = (ends < func.now()) & ACCOUNTS.c.status.in_([AccountStatus.CONNECTED, AccountStatus.EXPIRING])
+    is_lost = ACCOUNTS.c.refresh_token.is_(None) | ACCOUNTS.c.platform.not_in(refreshed)
+    over = (ends < func.now()) & is_lost & ACCOUNTS.c.status.in_([AccountStatus.CONNECTED, AccountStatus.EXPIRING])
     soon = (
         (ends >= func.now())
         & (ends < func.now() + warn_before)

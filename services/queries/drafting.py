@@ -5,14 +5,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Uuid, delete, exists, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.changes import FailedFilter
 from services.domain.options import TargetOptions, options_to_json
 from services.domain.posts import Media, Post, PostTarget, TargetStatus
-from services.models import IDEMPOTENCY_KEYS, MEDIA, POSTS, TARGETS
+from services.models import ATTEMPTS, IDEMPOTENCY_KEYS, MEDIA, POSTS, TARGETS
 
 UNPREPARED: dict[str, Any] = {
     "checkpoint": {},
@@ -76,9 +77,7 @@ async def insert_post(c: AsyncConnection, post: Post) -> None:
     )
 
 
-async def insert_targets(
-    c: AsyncConnection, post: Post, targets: Sequence[PostTarget], *, first_position: int = 0
-) -> None:
+async def insert_targets(c: AsyncConnection, post: Post, targets: Sequence[PostTarget]) -> None:
     """New targets, in the order given."""
     if not targets:
         return
@@ -96,7 +95,7 @@ async def insert_targets(
             "options": options_to_json(target.options),
             "next_attempt_at": target.next_attempt_at,
         }
-        for position, target in enumerate(targets, first_position)
+        for position, target in enumerate(targets)
     ]
     await c.execute(insert(TARGETS), rows)
 
@@ -137,6 +136,12 @@ async def update_variants(c: AsyncConnection, variants: Mapping[UUID, tuple[str 
         await c.execute(update(TARGETS).where(TARGETS.c.id == target_id).values(**values))
 
 
+async def order_targets(c: AsyncConnection, post_id: UUID, account_ids: Sequence[UUID]) -> None:
+    """Put the targets into the order in which their accounts are named."""
+    place = func.array_position(literal(list(account_ids), ARRAY(Uuid)), TARGETS.c.account_id)
+    await c.execute(update(TARGETS).where(TARGETS.c.post_id == post_id).values(position=place))
+
+
 async def move_targets(c: AsyncConnection, post_id: UUID, scheduled_at: datetime | None) -> None:
     """Keep the targets' place in their accounts' calendars equal to the post's."""
     await c.execute(update(TARGETS).where(TARGETS.c.post_id == post_id).values(calendar_at=_calendar(scheduled_at)))
@@ -161,7 +166,8 @@ async def wake_workers(c: AsyncConnection) -> None:
 async def failed_targets(
     c: AsyncConnection, wanted: FailedFilter, *, after: UUID, limit: int
 ) -> dict[UUID, list[UUID]]:
-    """The failed targets that an operator means, by post, for at most `limit` posts beyond `after`."""
+    """The failed targets that an operator means, by post, for at most `limit` posts beyond `after`; not locked, so some
+    may have moved on by the time their post is."""
     conditions = [TARGETS.c.status == TargetStatus.FAILED, TARGETS.c.post_id > after]
     if wanted.platforms is not None:
         conditions.append(TARGETS.c.platform.in_(wanted.platforms))
@@ -170,7 +176,9 @@ async def failed_targets(
     if wanted.user_id is not None:
         conditions.append(TARGETS.c.user_id == wanted.user_id)
     if wanted.failed_since is not None:
-        conditions.append(TARGETS.c.step_began_at >= wanted.failed_since)
+        # What failed has a last line in its ledger, and that is when.
+        ended = exists().where(ATTEMPTS.c.target_id == TARGETS.c.id, ATTEMPTS.c.ended_at >= wanted.failed_since)
+        conditions.append(ended)
     statement = (
         select(TARGETS.c.post_id, func.array_agg(TARGETS.c.id).label("ids"))
         .where(*conditions)

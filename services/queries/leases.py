@@ -1,12 +1,12 @@
 """What the holder of a lease may write, and what becomes of leases whose holder is gone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, case, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.posts import Attempt
@@ -67,19 +67,23 @@ async def release_target(
     return await _write_held(c, held, done)
 
 
-async def renew_leases(c: AsyncConnection, *, worker_id: UUID, lease_for: timedelta) -> None:
-    """All that this worker holds stays its own for another while."""
-    held = (TARGETS.c.leased_by == worker_id) & TARGETS.c.lease_until.is_not(None)
-    await c.execute(update(TARGETS).where(held).values(lease_until=func.clock_timestamp() + lease_for))
+async def renew_leases(c: AsyncConnection, claims: Collection[Claim], *, lease_for: timedelta) -> None:
+    """What somebody still works on stays his for another while; a lease that nobody serves any more runs out."""
+    if not claims:
+        return
+    held = tuple_(TARGETS.c.id, TARGETS.c.lease).in_([(claim.target_id, claim.lease) for claim in claims])
+    renewed = update(TARGETS).where(held, TARGETS.c.lease_until.is_not(None))
+    await c.execute(renewed.values(lease_until=func.clock_timestamp() + lease_for))
 
 
 async def free_expired(c: AsyncConnection, *, limit: int) -> list[Interrupted]:
     """Free targets whose worker is gone: they are due again at once.
 
-    Nothing is repeated blindly: `step_shows` stays, and makes the next worker ask the platform first.
+    Nothing is repeated blindly: `step_shows` stays, and makes the next worker ask the platform first. Its patience
+    begins now: nobody has asked yet.
     """
     expired = (
-        select(TARGETS.c.id)
+        select(TARGETS.c.id, TARGETS.c.step_began_at)
         .where(TARGETS.c.lease_until < func.now())
         .order_by(TARGETS.c.lease_until)
         .limit(limit)
@@ -88,13 +92,19 @@ async def free_expired(c: AsyncConnection, *, limit: int) -> list[Interrupted]:
     )
     freed = (
         update(TARGETS)
-        .where(TARGETS.c.id.in_(select(expired.c.id)))
-        .values(lease=TARGETS.c.lease + 1, lease_until=None, leased_by=None, next_attempt_at=func.now())
+        .where(TARGETS.c.id == expired.c.id)
+        .values(
+            lease=TARGETS.c.lease + 1,
+            lease_until=None,
+            leased_by=None,
+            next_attempt_at=func.now(),
+            step_began_at=case((TARGETS.c.step_shows, func.now()), else_=TARGETS.c.step_began_at),
+        )
         .returning(
             TARGETS.c.id,
             TARGETS.c.attempt_count,
             TARGETS.c.step,
-            TARGETS.c.step_began_at,
+            expired.c.step_began_at,
             TARGETS.c.step_shows,
             TARGETS.c.next_attempt_at,
         )

@@ -1,0 +1,63 @@
+"""What an edit does to the targets of a post that is there already; its post is locked, and nothing of it has left."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.domain.edits import EDITABLE, due_status, targets_in
+from services.domain.errors import ErrorCode, refuse
+from services.domain.posts import PostState, PostTarget, TargetStatus
+from services.guards.quotas import Quotas
+from services.posts.composing import Composer, Composition
+from services.queries import drafting
+
+
+class Rewriter:
+    """Gives targets new content, another time or another state; what workers have prepared of them is discarded."""
+
+    def __init__(self, *, composer: Composer, quotas: Quotas) -> None:
+        self._composer = composer
+        self._quotas = quotas
+
+    async def rewrite_targets(
+        self, c: AsyncConnection, state: PostState, composition: Composition, *, keeps_time: bool
+    ) -> None:
+        """Targets of accounts no longer picked go, new ones come, the others take on their new content and time."""
+        draft = composition.draft
+        await self._drop_targets(c, [target for target in state.targets if target.account_id not in draft.account_ids])
+
+        present = {target.account_id: target for target in state.targets}
+        wanted = self._composer.targets(state.post.id, composition)
+        await drafting.insert_targets(c, state.post, [t for t in wanted if t.account_id not in present])
+        await drafting.order_targets(c, state.post.id, draft.account_ids)
+
+        editable = [target for target in targets_in(state, EDITABLE) if target.account_id in draft.account_ids]
+        content = {target.account_id: (target.caption, target.options) for target in wanted}
+        await drafting.update_variants(c, {target.id: content[target.account_id] for target in editable})
+        if keeps_time:
+            ids = [target.id for target in editable]
+            await drafting.update_targets(c, ids, checkpoint={}, step=None, step_began_at=None)
+            return
+        due = {"status": due_status(draft.scheduled_at), "next_attempt_at": draft.scheduled_at, "failure_count": 0}
+        await self.discard(c, editable, **due)
+        await drafting.move_targets(c, state.post.id, draft.scheduled_at)
+
+    async def discard(self, c: AsyncConnection, targets: Sequence[PostTarget], **values: Any) -> None:
+        """Forget what is on its way, and set `values`."""
+        await self.give_back(c, targets)
+        await drafting.update_targets(c, [target.id for target in targets], **{**drafting.UNPREPARED, **values})
+
+    async def give_back(self, c: AsyncConnection, targets: Iterable[PostTarget]) -> None:
+        """The places in the quotas of targets that workers have begun, and that never left, are free again."""
+        begun = [target.id.hex for target in targets if target.status is TargetStatus.PUBLISHING]
+        if begun:
+            await self._quotas.give_back(c, begun)
+
+    async def _drop_targets(self, c: AsyncConnection, gone: Sequence[PostTarget]) -> None:
+        if any(target.status not in EDITABLE for target in gone):
+            raise refuse(
+                ErrorCode.NOT_POSSIBLE_NOW, "An account cannot be left out once it is out there.", "accountIds"
+            )
+        await self.give_back(c, gone)
+        await drafting.delete_targets(c, [target.id for target in gone])
