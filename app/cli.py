@@ -70,7 +70,8 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Only say whether the snapshot is up to date.")] = False,
 ) -> None:
     """Write the GraphQL schema's snapshot, schema/schema.graphql."""
-    from schema.build import SNAPSHOT, print_schema_text
+    from schema.build import print_schema_text
+    from schema.snapshot import SNAPSHOT
 
     text = print_schema_text()
     if not check:

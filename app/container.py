@@ -14,6 +14,7 @@ from app.migrating import newest_revision
 from app.settings import Settings, milliseconds
 from app.worker import Duty, Worker
 from resolvers.context import Services
+from resolvers.last_known import LastKnown
 from services.accounts import AccountService, TokenKeeper
 from services.backends.media_links import MediaLinks
 from services.backends.notices import Notices
@@ -80,6 +81,7 @@ class Container:
             cache=self.backends.cache,
             events=self.backends.events,
             health=self.health,
+            last_known=LastKnown(),
         )
 
     @cached_property

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from resolvers.batching import BatchLoader
+from resolvers.last_known import LastKnown
 from resolvers.loaders import Loaders
 from services.accounts import AccountService
 from services.backends.cache import CacheService
@@ -52,6 +53,7 @@ class Services:
     cache: CacheService
     events: EventBus
     health: HealthService
+    last_known: LastKnown
 
 
 @dataclass(kw_only=True, eq=False)

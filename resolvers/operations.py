@@ -55,7 +55,9 @@ async def move_breaker(context: Context, name: str, move: BreakerMove) -> Breake
 async def read_rate_limits(context: Context, user_id: UUID, platforms: list[Platform]) -> list[RateLimit]:
     """What a user may still publish on these platforms."""
     keys = [(user_key(user_id), platform) for platform in platforms]
-    return await context.services.limits.load_rate_limit_infos(keys)
+    services = context.services
+    question = ("rateLimits", *keys)
+    return await services.last_known.read(question, lambda: services.limits.load_rate_limit_infos(keys))
 
 
 async def reset_rate_limit(context: Context, user_id: UUID, platform: Platform) -> RateLimit:
@@ -84,14 +86,22 @@ async def retry_failed(context: Context, wanted: FailedFilter) -> int:
 
 async def read_queue(context: Context) -> QueueStats:
     """Where targets stand."""
-    async with context.connect() as connection:
-        return await queue.read_queue(connection)
+
+    async def read() -> QueueStats:
+        async with context.connect() as connection:
+            return await queue.read_queue(connection)
+
+    return await context.services.last_known.read("queue", read)
 
 
 async def list_workers(context: Context) -> tuple[WorkerInfo, ...]:
     """Who works on them."""
-    async with context.connect() as connection:
-        return await queue.list_workers(connection)
+
+    async def read() -> tuple[WorkerInfo, ...]:
+        async with context.connect() as connection:
+            return await queue.list_workers(connection)
+
+    return await context.services.last_known.read("workers", read)
 
 
 def list_audit_log(context: Context, page: PageRequest) -> Listing[AuditEntry]:

@@ -10,6 +10,8 @@ from schema.info import Info
 from schema.users import User
 from services.domain import accounts, breakers, health, operations, viewers
 
+AS_OF = "Of when this is; older than a moment while the database is away."
+
 
 @strawberry.type(description="How much a person may still publish on one platform.")
 class RateLimit:
@@ -24,6 +26,7 @@ class RateLimit:
         description="When the next place comes free; null while none is taken."
     )
     window_seconds: int = strawberry.field(description="How long the sliding window is.")
+    as_of: datetime = strawberry.field(description=AS_OF)
 
 
 @strawberry.type(description="One change of a circuit breaker.")
@@ -48,6 +51,7 @@ class CircuitBreaker:
     next_probe_at: datetime | None = strawberry.field(description="From when on one call passes to try.")
     forced_by: str | None = strawberry.field(description="The operator who opened it by hand.")
     last_transitions: list[Transition] = strawberry.field(description="Its last changes, the newest first.")
+    is_stale: bool = strawberry.field(description="Whether this is one process's own memory, Redis being away.")
 
 
 @strawberry.type(description="What one check found.")
@@ -81,6 +85,7 @@ class Queue:
     unconfirmed: int = strawberry.field(description="Waiting for a person to say whether they are out.")
     oldest_due_at: datetime | None = strawberry.field(description="When the longest waiting of the due was due.")
     lateness_seconds: float = strawberry.field(description="How long that one has been waiting.")
+    as_of: datetime = strawberry.field(description=AS_OF)
 
 
 @strawberry.type(description="A worker process.")
@@ -96,6 +101,7 @@ class Worker:
     started_at: datetime = strawberry.field(description="When it started.")
     last_beat_at: datetime = strawberry.field(description="When it last said that it lives.")
     publishing: int = strawberry.field(description="How many targets it has in hand.")
+    as_of: datetime = strawberry.field(description=AS_OF)
 
 
 @strawberry.type(description="What an operator did.")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from pathlib import Path
 
 from graphql import (
     GraphQLEnumType,
@@ -22,6 +23,9 @@ from graphql import (
     find_breaking_changes,
     find_dangerous_changes,
 )
+
+SNAPSHOT = Path(__file__).with_name("schema.graphql")
+"""The contract as it was last agreed upon."""
 
 NOTICE = timedelta(days=90)
 """So long before its removal something must be deprecated."""

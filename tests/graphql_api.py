@@ -13,6 +13,7 @@ import strawberry
 from sqlalchemy import event, insert
 
 from resolvers.context import Context, Services
+from resolvers.last_known import LastKnown
 from schema.build import build_schema
 from schema.extensions.error_codes import ErrorCodes
 from services.accounts import AccountService
@@ -221,6 +222,7 @@ def build_services(
         for platform in Platform
     }
     return Services(
+        last_known=LastKnown(),
         database=database,
         transactions=transactions,
         posts=PostService(

@@ -4,7 +4,7 @@ A window slides: whatever span of its length one looks at, wherever it starts, h
 counts from the moment its slot is taken until `length` after its call has ended.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -55,6 +55,7 @@ class WindowUse:
     used: int
     reset_at: datetime | None
     """When the next place comes free, if calls that still run ended now; None while nothing is used."""
+    as_of: datetime = field(compare=False)
 
     @property
     def remaining(self) -> int:
@@ -94,6 +95,7 @@ class RateLimit:
     remaining: int
     reset_at: datetime | None
     window_seconds: float
+    as_of: datetime = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

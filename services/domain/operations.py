@@ -21,6 +21,7 @@ class QueueStats:
     oldest_due_at: datetime | None
     lateness_seconds: float
     """How long the oldest due target has been waiting; 0 where nothing is due."""
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class WorkerInfo:
     started_at: datetime
     last_beat_at: datetime
     publishing: int
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True)

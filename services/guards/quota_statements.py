@@ -45,9 +45,10 @@ live AS MATERIALIZED (
 COUNT = """
 WITH {live}
 SELECT count(live.delivery) AS used,
-    (array_agg(live.free_at ORDER BY live.free_at))[greatest(count(live.delivery) - w.most + 1, 1)] AS reset_at
-FROM windows AS w LEFT JOIN live USING (place)
-GROUP BY w.place, w.most
+    (array_agg(live.free_at ORDER BY live.free_at))[greatest(count(live.delivery) - w.most + 1, 1)] AS reset_at,
+    clock.now AS as_of
+FROM clock CROSS JOIN windows AS w LEFT JOIN live USING (place)
+GROUP BY w.place, w.most, clock.now
 ORDER BY w.place
 """
 

@@ -81,7 +81,8 @@ class Quotas:
         """How full each window is, in the order asked; takes nothing."""
         rows = await connection.execute(self._count, self._described(windows))
         return [
-            WindowUse(window, used=row.used, reset_at=row.reset_at) for window, row in zip(windows, rows, strict=True)
+            WindowUse(window, used=row.used, reset_at=row.reset_at, as_of=row.as_of)
+            for window, row in zip(windows, rows, strict=True)
         ]
 
     async def clear(self, connection: AsyncConnection, window: Window) -> None:

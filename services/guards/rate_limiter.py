@@ -74,6 +74,7 @@ class RateLimiterService:
                 remaining=use.remaining,
                 reset_at=use.reset_at,
                 window_seconds=self._length.total_seconds(),
+                as_of=use.as_of,
             )
             for (key, platform), use in zip(keys, uses, strict=True)
         ]

@@ -36,6 +36,7 @@ async def read_queue(c: AsyncConnection) -> QueueStats:
         *(func.count().filter(status == state).label(state.value.lower()) for state in open_states),
         func.min(TARGETS.c.next_attempt_at).filter(is_due).label("oldest_due_at"),
         func.coalesce(lateness, 0).label("lateness_seconds"),
+        func.now().label("as_of"),
     ).where(status.in_(open_states))
     row = (await c.execute(statement)).one()
     return QueueStats(**{**row._mapping, "lateness_seconds": float(row.lateness_seconds)})
@@ -43,9 +44,14 @@ async def read_queue(c: AsyncConnection) -> QueueStats:
 
 async def list_workers(c: AsyncConnection) -> tuple[WorkerInfo, ...]:
     """The workers that gave a sign of life within the last hour, the oldest first."""
-    statement = select(WORKERS).where(WORKERS.c.last_beat_at > func.now() - timedelta(hours=1)).order_by(WORKERS.c.id)
+    statement = (
+        select(WORKERS, func.now().label("as_of"))
+        .where(WORKERS.c.last_beat_at > func.now() - timedelta(hours=1))
+        .order_by(WORKERS.c.id)
+    )
     return tuple(
-        WorkerInfo(row.id, row.started_at, row.last_beat_at, row.publishing) for row in await c.execute(statement)
+        WorkerInfo(row.id, row.started_at, row.last_beat_at, row.publishing, row.as_of)
+        for row in await c.execute(statement)
     )
 
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType
 from graphql.type import is_introspection_type, is_specified_scalar_type
 
 from schema.build import build_schema, print_schema_text
-from schema.snapshot import Change, Severity, find_changes, find_deprecations
+from schema.snapshot import SNAPSHOT, Change, Severity, find_changes, find_deprecations
 
-SNAPSHOT = Path(__file__).parents[2] / "schema" / "schema.graphql"
 TODAY = date(2026, 11, 23)
 BEFORE = "type Query { a(first: Int): Int  b: E } enum E { X } input I { c: Int }"
 

@@ -216,8 +216,17 @@ async def test_slot_is_settled_after_the_deadline(limiter: RateLimiterService, p
 
 async def test_info_tells_what_is_left(limiter: RateLimiterService) -> None:
     """Fresh: nothing used and nothing to wait for; then one less."""
-    assert await limiter.get_rate_limit_info(ADA, Platform.FACEBOOK) == RateLimit(
-        key=ADA, platform=Platform.FACEBOOK, limit=3, used=0, remaining=3, reset_at=None, window_seconds=3600
+    fresh = await limiter.get_rate_limit_info(ADA, Platform.FACEBOOK)
+    assert abs(fresh.as_of - datetime.now(UTC)) < timedelta(seconds=10)
+    assert fresh == RateLimit(
+        key=ADA,
+        platform=Platform.FACEBOOK,
+        limit=3,
+        used=0,
+        remaining=3,
+        reset_at=None,
+        window_seconds=3600,
+        as_of=fresh.as_of,
     )
     await limiter.throttle(ADA, Platform.FACEBOOK, publish)
 
