@@ -31,14 +31,14 @@ def oauth_routes(accounts: AccountService) -> Sequence[BaseRoute]:
         if platform is None or not state:
             return _page("This link is not complete", "Begin again where you came from.", 400)
         if not code:
-            return _page("Nothing was connected", f"{platform.value.title()} did not give its permission.", 400)
+            return _page("Nothing was connected", f"{platform.label} did not give its permission.", 400)
         try:
             connected = await accounts.finish_connecting(platform, state=state, code=code)
         except CrierError as error:
             _log.info("account not connected", platform=platform.value, code=error.code.value)
             return _page("Nothing was connected", _explain(error), 503 if CATALOGUE[error.code].retryable else 400)
         names = ", ".join(account.handle for account in connected)
-        return _page("Connected", f"{names} on {platform.value.title()}. You may close this page.", 200)
+        return _page("Connected", f"{names} on {platform.label}. You may close this page.", 200)
 
     return [Route("/oauth/{platform}/callback", finish, methods=["GET"])]
 

@@ -130,7 +130,7 @@ class AccountService:
     def _authorizer(self, platform: Platform) -> Authorizer:
         authorizer = self._authorizers.get(platform)
         if authorizer is None:
-            raise Unavailable(f"{platform.value.title()} is not set up on this server.")
+            raise Unavailable(f"{platform.label} is not set up on this server.")
         return authorizer
 
 

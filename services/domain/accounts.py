@@ -17,6 +17,11 @@ class Platform(StrEnum):
     YOUTUBE = "YOUTUBE"
 
     @property
+    def label(self) -> str:
+        """The platform as people write it."""
+        return "YouTube" if self is Platform.YOUTUBE else self.value.title()
+
+    @property
     def breaker(self) -> str:
         """The name of the circuit breaker before this platform's API."""
         return f"{self.value.lower()}-api"

@@ -122,10 +122,10 @@ class Rules:
         length = len(caption.encode()) if account.platform is Platform.YOUTUBE else len(caption)
         if length > limit:
             unit = "bytes" if account.platform is Platform.YOUTUBE else "characters"
-            message = f"{account.platform.value.title()} allows {limit} {unit}; this caption has {length}."
+            message = f"{account.platform.label} allows {limit} {unit}; this caption has {length}."
             yield UserError(ErrorCode.CAPTION_TOO_LONG, message, where)
         if variant.options is not None and not isinstance(variant.options, OPTIONS_OF[account.platform]):
-            message = f"{account.handle} is on {account.platform.value.title()}: these are another platform's choices."
+            message = f"{account.handle} is on {account.platform.label}: these are another platform's choices."
             yield UserError(ErrorCode.VALIDATION_FAILED, message, f"variants.{draft.variants.index(variant)}")
         match account.platform:
             case Platform.INSTAGRAM:

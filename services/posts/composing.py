@@ -133,5 +133,5 @@ def _check_uploads(
             yield UserError(ErrorCode.MEDIA_NOT_SUPPORTED, message, f"media.{index}.kind")
         for platform in sorted(platforms):
             if not upload.type.is_taken_by(platform):
-                message = f"{platform.value.title()} takes no {upload.type.value}."
+                message = f"{platform.label} takes no {upload.type.value}."
                 yield UserError(ErrorCode.MEDIA_NOT_SUPPORTED, message, f"media.{index}.mediaId")
