@@ -44,8 +44,8 @@ from services.uploads.service import UploadService
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = timedelta(seconds=100)
-"""A step of unknown outcome is known, or put before its person, within two minutes."""
+PATIENCE = timedelta(seconds=60)
+"""With the lease before it: a step of unknown outcome is known, or put before its person, within two minutes."""
 
 SWEPT_AT_ONCE = 1_000
 """Quota slots forgotten in one transaction."""

@@ -35,9 +35,11 @@ async def _serve(settings: Settings, endpoints: Endpoints) -> None:
         api = await stack.enter_async_context(open_api(container, demo_token=tokens.person))
         await stack.enter_async_context(serving(api.app, listener, grace=grace))
         _print_welcome(settings, tokens)
-        await stop.wait()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await api.begin_shutdown()
-        await working
+        stop.set()  # where the worker broke, all ends, and its error is what is raised
+        await asyncio.gather(working, stopping)
 
 
 def _print_welcome(settings: Settings, tokens: DemoTokens) -> None:

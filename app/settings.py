@@ -75,7 +75,8 @@ class Settings(BaseSettings):
     shutdown_grace: Milliseconds = 20_000
 
     worker_concurrency: Count = 20
-    publish_lease: Milliseconds = 90_000
+    publish_lease: Milliseconds = 45_000
+    """Longer than a call to a platform may take (30 s) and what it may still do afterwards."""
     missed_after: Milliseconds = 6 * 3_600_000
     """What is overdue for longer waits for its person."""
 

@@ -6,19 +6,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from services.domain.accounts import Platform
-from services.domain.changes import FailedFilter, PostChanges
+from services.domain.changes import PostChanges
 from services.domain.drafts import MediaDraft, Variant
 from services.domain.errors import ErrorCode
 from services.domain.options import InstagramKind, InstagramOptions, YouTubeOptions
 from services.domain.posts import MediaKind, PostState, PostStatus, TargetStatus
 from services.domain.viewers import Viewer
 from services.models import ATTEMPTS, POSTS, TARGETS
-from services.queries.states import state_from_json
 from tests.rig import Rig, now, refused
 
 Use = Callable[[Rig, Viewer, UUID, int | None], Awaitable[Any]]
@@ -288,94 +286,3 @@ async def test_a_deleted_post_leaves_nothing_but_what_is_out(rig: Rig) -> None:
     assert len(rig.seen(account)) == 1
     with refused(ErrorCode.NOT_FOUND, "id"):
         await rig.container.posts.delete_post(ada, post.post.id)
-
-
-async def test_events_tell_every_state_whole_and_in_order(rig: Rig) -> None:
-    """Schedule, edit, publish, delete: each version once, each payload the state that the writer got."""
-    ada = await rig.add_user()
-    account = await rig.add_account(ada)
-    posts = rig.container.posts
-    async with rig.container.backends.events.subscribe(ada.user.id) as events:
-        created = await rig.schedule(ada, account)
-        edited = await posts.update_post(ada, created.post.id, PostChanges(caption="New"), expected_version=None)
-        moved = await posts.publish_post_now(ada, created.post.id, expected_version=None)
-        await rig.publish()
-        done = await rig.state(created)
-        await posts.delete_post(ada, created.post.id)
-        told = await heard(events, until=b"POST_DELETED")
-
-    assert told[-1] == {"kind": "POST_DELETED", "payload": {"id": created.post.id.hex}}
-    states = [state_from_json(event["payload"]) for event in told[:-1]]
-    assert states[:3] == [created, edited, moved]
-    assert states[-1] == done
-    assert [state.post.version for state in states] == list(range(1, done.post.version + 1))
-    assert [state.post.status for state in states[3:]] == [PostStatus.PUBLISHING, PostStatus.PUBLISHED]
-
-
-async def test_a_refused_change_tells_nobody(rig: Rig) -> None:
-    """No event of what did not happen."""
-    ada, post = await a_post(rig)
-    async with rig.container.backends.events.subscribe(ada.user.id) as events:
-        with refused(ErrorCode.CAPTION_REQUIRED, "caption"):
-            await rig.container.posts.update_post(ada, post.post.id, PostChanges(caption=""), expected_version=None)
-        await rig.container.posts.delete_post(ada, post.post.id)
-        assert len(await heard(events, until=b"POST_DELETED")) == 1
-
-
-async def heard(events: Any, *, until: bytes) -> list[dict[str, Any]]:
-    """What is told up to the event of this kind."""
-    told: list[dict[str, Any]] = []
-    async with asyncio.timeout(10):
-        async for event in events:
-            told.append(orjson.loads(event))
-            if until in event:
-                break
-    return told
-
-
-async def test_failed_targets_are_sent_again_by_cause(rig: Rig) -> None:
-    """By platform, code, person and time of failing; what moved on meanwhile is left alone; the number is told."""
-    ada, eve = await rig.add_user(), await rig.add_user("Eve")
-    accounts = [await rig.add_account(ada), await rig.add_account(eve)]
-    body = {"error": {"message": "No.", "type": "OAuthException", "code": 100}}
-    rig.sandbox.arm("facebook.feed", status=400, body=body, times=2)
-    posts = [await rig.schedule_due(*pair) for pair in zip((ada, eve), accounts, strict=True)]
-    await rig.publish()
-    retry = rig.container.posts.retry_failed
-
-    assert await retry(FailedFilter(platforms=(Platform.YOUTUBE,))) == 0
-    assert await retry(FailedFilter(codes=(ErrorCode.PLATFORM_ERROR,))) == 0
-    assert await retry(FailedFilter(failed_since=now() + timedelta(minutes=1))) == 0
-    wanted = FailedFilter(
-        platforms=(Platform.FACEBOOK,),
-        codes=(ErrorCode.CONTENT_REJECTED,),
-        user_id=eve.user.id,
-        failed_since=now() - timedelta(minutes=1),
-    )
-    assert await retry(wanted) == 1
-    assert [(await rig.target(post)).status for post in posts] == [TargetStatus.FAILED, TargetStatus.RETRYING]
-    assert await retry(FailedFilter()) == 1
-    assert await retry(FailedFilter()) == 0
-    await rig.publish()
-    assert [len(rig.seen(account)) for account in accounts] == [1, 1]
-
-
-async def test_a_bulk_retry_takes_nothing_from_a_worker(rig: Rig) -> None:
-    """Sent again by its person and claimed while the operator's batch waits for the post: left to that worker."""
-    ada = await rig.add_user()
-    account = await rig.add_account(ada)
-    body = {"error": {"message": "No.", "type": "OAuthException", "code": 100}}
-    rig.sandbox.arm("facebook.feed", status=400, body=body)
-    post = await rig.schedule_due(ada, account)
-    await rig.publish()
-    database = rig.container.backends.database
-
-    async with database.begin() as c:
-        await c.execute(select(POSTS.c.id).with_for_update())
-        bulk = asyncio.create_task(rig.container.posts.retry_failed(FailedFilter()))
-        await asyncio.sleep(0.3)
-        held = {"status": TargetStatus.PUBLISHING, "step_shows": True, "lease_until": now() + timedelta(minutes=1)}
-        await c.execute(update(TARGETS).values(**held))
-
-    assert await bulk == 0
-    assert (await rig.row(post)).step_shows
