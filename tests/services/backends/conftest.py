@@ -124,7 +124,10 @@ async def slow_commits(db: Database) -> AsyncIterator[Callable[[], Awaitable[Non
     """Makes COMMIT take 0.2 s after an update of `things`; gives a way to wait until one is under way."""
 
     async def wait_for_commit() -> None:
-        running = text("SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'")
+        running = text(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE query = 'COMMIT' AND state = 'active' AND datname = current_database()"
+        )
         async with db.connect() as watcher, asyncio.timeout(5):
             while not await watcher.scalar(running):
                 await asyncio.sleep(0.005)

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from services.backends.redis import RedisAway, RedisGate
+from services.domain.breakers import BreakerPolicy
 from services.domain.errors import CircuitOpen
 from services.guards.circuit_breaker import CircuitBreakerService
+from tests.faulty import OwnRedis
 from tests.services.guards.breaker_calls import (
     CLOSED,
     HALF_OPEN,
@@ -33,15 +37,23 @@ async def scripts_run(redis: Redis) -> int:
     return sum(found.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
 
 
-async def test_healthy_call_costs_one_round_trip(breakers: CircuitBreakerService, redis: Redis) -> None:
-    """Asked once before it, and not again when it succeeded."""
-    await breakers.execute(NAME, succeed)
-    before = await scripts_run(redis)
-
-    for _ in range(10):
+async def test_healthy_call_costs_one_round_trip(tmp_path: Path) -> None:
+    """Asked once before it, and not again when it succeeded; counted by a Redis that nobody else uses."""
+    own = OwnRedis(tmp_path)
+    own.start()
+    gate = RedisGate(url=own.url, timeout=timedelta(seconds=20))
+    try:
+        breakers = CircuitBreakerService(gate=gate, policy=BreakerPolicy())
         await breakers.execute(NAME, succeed)
+        before = await scripts_run(gate.client)
 
-    assert await scripts_run(redis) - before == 10
+        for _ in range(10):
+            await breakers.execute(NAME, succeed)
+
+        assert await scripts_run(gate.client) - before == 10
+    finally:
+        await gate.close()
+        own.kill()
 
 
 async def test_flush_in_mid_call_costs_nothing(breakers: CircuitBreakerService, redis: Redis) -> None:
@@ -63,7 +75,7 @@ async def test_flush_during_a_probe_bricks_nothing(breakers: CircuitBreakerServi
     wall.now += 60
 
     async def flush() -> None:
-        await redis.flushall()
+        await redis.flushdb()
         wall.now += 0.001
         raise PlatformDown
 

@@ -286,7 +286,7 @@ async def test_reset_gives_the_whole_limit_again(limiter: RateLimiterService) ->
 async def test_flushed_redis_gives_nobody_a_second_quota(limiter: RateLimiterService, redis: Redis) -> None:
     """Quotas are PostgreSQL's."""
     await limiter.throttle(ADA, Platform.YOUTUBE, publish)
-    await redis.flushall()
+    await redis.flushdb()
 
     with pytest.raises(RateLimited):
         await limiter.throttle(ADA, Platform.YOUTUBE, publish)
