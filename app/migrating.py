@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from services.domain.errors import Unavailable
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -19,17 +23,23 @@ def newest_revision() -> str:
 
 
 async def migrate_database(url: str, *, revision: str = "head") -> bool:
-    """Up (or down) to `revision`; False where nothing was to do. Several processes may try: one does it."""
+    """Up (or down) to `revision`; False where nothing was to do. Several processes may try: one does it.
+
+    Raises Unavailable where the database does not let us in.
+    """
     engine = create_async_engine(url, poolclass=NullPool)
     try:
-        async with engine.connect() as connection:
-            if revision == "head" and await connection.run_sync(_revision) == newest_revision():
-                return False
-            await connection.run_sync(lambda sync: _move(sync, revision))
-            await connection.commit()
-            return True
+        connection = await engine.connect()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+        raise Unavailable(f"The database does not let us in ({type(error).__name__}).") from error
+    try:
+        if revision == "head" and await connection.run_sync(_revision) == newest_revision():
+            return False
+        await connection.run_sync(lambda sync: _move(sync, revision))
+        await connection.commit()
+        return True
     finally:
-        await engine.dispose()
+        await connection.close()
 
 
 def _revision(connection: Connection) -> str | None:

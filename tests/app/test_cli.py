@@ -1,0 +1,79 @@
+"""The commands, as a shell runs them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+ROOT = Path(__file__).parent.parent.parent
+
+Crier = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def crier(database: AsyncEngine, database_url: str, redis_url: str, tmp_path: Path) -> Crier:
+    """Runs a command on the worker's servers."""
+    del database  # emptied afterwards
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "DATA_DIR": str(tmp_path),
+            **settings,
+        }
+        command = [sys.executable, "-m", "app", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def test_help_names_every_command(crier: Crier) -> None:
+    """Whoever knows nothing finds everything."""
+    told = crier("--help").stdout
+    assert all(name in told for name in ("run", "serve", "worker", "migrate", "schema", "keys", "sandbox"))
+
+
+def test_a_key_is_made_listed_and_revoked_once(crier: Crier) -> None:
+    """The secret is shown at its making and never again."""
+    made = crier("keys", "create", "alice", "--scope", "read", "--name", "laptop", "--days", "3")
+    token = made.stdout.strip()
+    assert token.startswith("crier_"), made.stderr
+
+    listed = crier("keys", "list").stdout
+    assert "alice" in listed
+    assert "laptop" in listed
+    assert token.rsplit("_", 1)[1] not in listed
+
+    assert crier("keys", "revoke", token).returncode == 0
+    assert "revoked" in crier("keys", "list").stdout
+    again = crier("keys", "revoke", token)
+    assert again.returncode == 2
+    assert "no such key" in again.stderr
+
+
+def test_a_bad_setting_is_one_line(crier: Crier) -> None:
+    """No traceback, exit code 2, and nothing was started."""
+    failed = crier("serve", REQUEST_TIMEOUT="soon")
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("crier: REQUEST_TIMEOUT")
+    assert failed.stderr.count("\n") == 1
+
+
+def test_a_database_that_is_not_there_is_one_line(crier: Crier) -> None:
+    """Migrating nothing ends soon and says why."""
+    failed = crier("migrate", DATABASE_URL="postgresql://crier@127.0.0.1:1/crier")
+    assert failed.returncode != 0
+    assert "Traceback" not in failed.stderr, failed.stderr
+
+
+def test_rotation_without_anything_to_rotate_says_so(crier: Crier) -> None:
+    """No account, no token."""
+    assert crier("keys", "rotate", SECRET_KEYS="a-new-one,the-old-one").stdout == "0 tokens encrypted anew.\n"

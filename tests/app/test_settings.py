@@ -1,0 +1,84 @@
+"""Settings come from the environment once, and what makes no sense is named."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError, read_settings
+from services.domain.accounts import Platform
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of this machine's counts, and no .env file."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_an_empty_environment_is_enough() -> None:
+    """The defaults are those of the README."""
+    settings = read_settings()
+    assert settings.port == 8000
+    assert settings.publication_limits == {Platform.INSTAGRAM: 25, Platform.FACEBOOK: 50, Platform.YOUTUBE: 10}
+    assert settings.external_url == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "99999"),
+        ("PORT", "eight thousand"),
+        ("REQUEST_TIMEOUT", "0"),
+        ("ENVIRONMENT", "staging"),
+        ("DATABASE_URL", "mysql://somebody:hidden@host/db"),
+        ("REDIS_URL", "http://host"),
+        ("DB_POOL_MAX", "0"),
+        ("LOG_FORMAT", "xml"),
+        ("RATE_LIMIT_INSTAGRAM", "-1"),
+        ("JWT_SECRET", "short"),
+    ],
+)
+def test_a_bad_value_is_named_and_never_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """One line for whoever starts it; a secret in the value stays where it is."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as error:
+        read_settings()
+    assert "hidden" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"DB_POOL_MIN": "30", "DB_POOL_MAX": "20"}, "DB_POOL_MIN"),
+        ({"ENVIRONMENT": "production"}, "SECRET_KEYS"),
+        ({"JWT_SECRET": "s" * 40, "JWT_JWKS_URL": "https://example.com/jwks"}, "JWT_JWKS_URL"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_named(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    """Each is fine alone."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=told):
+        read_settings()
+
+
+def test_a_dotenv_file_counts_less_than_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Both are read."""
+    (tmp_path / ".env").write_text("PORT=9000\nSANDBOX_PORT=9001\nCORS_ORIGINS=https://a.test, https://b.test\n")
+    monkeypatch.setenv("PORT", "7000")
+    settings = read_settings()
+    assert (settings.port, settings.sandbox_port) == (7000, 9001)
+    assert settings.cors_origins == ("https://a.test", "https://b.test")
+
+
+def test_any_spelling_of_a_postgresql_url_is_driven_by_asyncpg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As platforms hand it out."""
+    for url in ("postgres://u@h/d", "postgresql://u@h/d", "postgresql+asyncpg://u@h/d"):
+        monkeypatch.setenv("DATABASE_URL", url)
+        found = read_settings().database_url
+        assert found is not None
+        assert found.get_secret_value() == "postgresql+asyncpg://u@h/d"
