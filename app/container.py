@@ -40,6 +40,7 @@ from services.publishing.rescue import rescue_targets
 from services.publishing.retry import RetryPolicy
 from services.queries.claims import DueTarget
 from services.queries.drafting import DUE_SOON
+from services.queries.optimizer import QueryOptimizerService
 from services.uploads.service import UploadService
 
 log = structlog.get_logger(__name__)
@@ -81,6 +82,7 @@ class Container:
             cache=self.backends.cache,
             events=self.backends.events,
             health=self.health,
+            optimizer=QueryOptimizerService(),
             last_known=LastKnown(),
         )
 

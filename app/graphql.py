@@ -32,6 +32,7 @@ from app.sockets import SocketAdapter, SocketHandler, SocketSession
 from app.sse import HEADERS, EventStream
 from app.streams import OpenStreams
 from schema.extensions.error_codes import failed_result
+from schema.extensions.plan import PLAN_ASKED
 from schema.extensions.request_timeout import TIME_ASKED
 from services.domain.errors import CrierError, Unauthenticated
 from services.domain.viewers import Viewer
@@ -141,6 +142,8 @@ class GraphQLView(GraphQL[Any, None]):
             if media_type == EVENT_STREAM:
                 return self._stream(request, asked, viewer, time_asked)
             async with self.operation_context(viewer, correlation_id, time_asked) as context:
+                if request.headers.get("x-crier-plan") == "1" and self._may_see_plans(viewer):
+                    context.extras[PLAN_ASKED] = True
                 result = await self._execute(asked, context, correlation_id, is_get=request.method == "GET")
                 request.state.noted["codes"] = codes_of(result)
                 return result_response(
@@ -150,6 +153,10 @@ class GraphQLView(GraphQL[Any, None]):
             request.state.noted["codes"] = [error.code.value]
             spoken = PLAIN_JSON if media_type == EVENT_STREAM else media_type
             return fault_response(error, correlation_id=correlation_id, media_type=spoken)
+
+    def _may_see_plans(self, viewer: Viewer | None) -> bool:
+        """Developers on a local run may, and admins anywhere."""
+        return not self.options.is_production or (viewer is not None and viewer.is_admin)
 
     async def _execute(
         self, asked: OperationRequest, context: OperationContext, correlation_id: str, *, is_get: bool

@@ -27,6 +27,7 @@ from services.guards.circuit_breaker import CircuitBreakerService
 from services.guards.rate_limiter import RateLimiterService
 from services.health import HealthService
 from services.posts import PostService
+from services.queries.optimizer import QueryOptimizerService
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -53,6 +54,7 @@ class Services:
     cache: CacheService
     events: EventBus
     health: HealthService
+    optimizer: QueryOptimizerService
     last_known: LastKnown
 
 
@@ -72,6 +74,11 @@ class Context:
         if self.viewer is None:
             raise Unauthenticated("Send an API key or a token: `Authorization: Bearer …`.")
         return self.viewer
+
+    @property
+    def reach(self) -> UUID | None:
+        """Whose objects may be shown wherever an id leads; None: everybody's, to an operator."""
+        return None if self.asker.is_admin else self.asker.user.id
 
     @cached_property
     def loaders(self) -> Loaders:

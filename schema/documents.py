@@ -17,8 +17,11 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.analysis import DocumentMeasure, Measure, find_sizes, measure_document, read_sizes
+from schema.selection import Outlines
 from services.domain.errors import CrierError, ErrorCode
 
+PREPARED = "prepared"
+"""Where the operation's `PreparedDocument` stands among the context's extras."""
 _SIZES_KEPT = 100
 _ERRORS_TOLD = 20
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -53,6 +56,7 @@ class PreparedDocument:
     errors: tuple[GraphQLError, ...]
     size_variables: frozenset[str]
     measures: OrderedDict[tuple[tuple[str, int], ...], DocumentMeasure] = field(default_factory=OrderedDict)
+    outlines: Outlines = field(default_factory=Outlines)
 
     def measure(self, schema: GraphQLSchema, variables: Mapping[str, Any]) -> DocumentMeasure:
         """The document's measure with these variables; remembered, since pages come in few sizes."""

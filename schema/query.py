@@ -21,6 +21,7 @@ from schema.nodes import Node
 from schema.operations import AuditEntry, CacheStats, CircuitBreaker, Health, Queue, RateLimit, Worker
 from schema.pages import After, Before, Connection, First, Last
 from schema.posts import Post
+from schema.rendered import ACCOUNTS, MANY, ONE, POSTS
 from schema.users import User
 from services.domain.accounts import Account as AccountValue
 from services.domain.accounts import Platform
@@ -49,7 +50,7 @@ class Query:
         """Known already."""
         return info.context.asker.user
 
-    @field(Connection[Post] | None, "The viewer's posts; for operators those of `filter.userId`.", SIGNED_IN)
+    @field(Connection[Post] | None, "The viewer's posts; for operators those of `filter.userId`.", SIGNED_IN, POSTS)
     @staticmethod
     def posts(
         info: Info,
@@ -68,7 +69,7 @@ class Query:
         asked = PostsAsked(read_post_filter(wanted), order_by, page)
         return list_posts(info.context, asked, user_id=None if wanted is None else wanted.user_id)
 
-    @field(Post | None, "One post; null if there is none such of yours.", SIGNED_IN)
+    @field(Post | None, "One post; null if there is none such of yours.", SIGNED_IN, ONE)
     @staticmethod
     async def post(
         info: Info, key: Annotated[strawberry.ID, strawberry.argument(name="id", description="Which post.")]
@@ -80,6 +81,7 @@ class Query:
         Connection[Account] | None,
         "The viewer's accounts in the order of connecting; for operators those of `filter.userId`.",
         SIGNED_IN,
+        ACCOUNTS,
     )
     @staticmethod
     def accounts(
@@ -99,7 +101,7 @@ class Query:
             info.context, read_account_filter(wanted), page, user_id=None if wanted is None else wanted.user_id
         )
 
-    @field(Account | None, "One account; null if there is none such of yours.", SIGNED_IN)
+    @field(Account | None, "One account; null if there is none such of yours.", SIGNED_IN, ONE)
     @staticmethod
     async def account(
         info: Info, key: Annotated[strawberry.ID, strawberry.argument(name="id", description="Which account.")]
@@ -107,7 +109,7 @@ class Query:
         """By loader."""
         return await info.context.loaders.accounts.load(read_id(Kind.ACCOUNT, key))
 
-    @field(Node | None, "Any object; null if there is none such of yours.", SIGNED_IN)
+    @field(Node | None, "Any object; null if there is none such of yours.", SIGNED_IN, ONE)
     @staticmethod
     async def node(
         info: Info, key: Annotated[strawberry.ID, strawberry.argument(name="id", description="Which object.")]
@@ -119,6 +121,7 @@ class Query:
         list[Node | None] | None,
         "Any objects, in the order asked; null in the place of each that is none of yours.",
         SIGNED_IN,
+        MANY,
     )
     @staticmethod
     async def nodes(

@@ -19,6 +19,14 @@ class RenderingExecutor(StrawberryGraphQLCoreExecutionContext):
             return result
         return super().complete_object_value(return_type, nodes, info, path, result, *more)
 
+    def complete_abstract_value(
+        self, return_type: Any, nodes: Any, info: Any, path: Any, result: Any, *more: Any
+    ) -> Any:
+        """An object of an interface: finished, or completed once its type is known."""
+        if isinstance(result, orjson.Fragment):
+            return result
+        return super().complete_abstract_value(return_type, nodes, info, path, result, *more)
+
     def complete_list_value(self, return_type: Any, nodes: Any, info: Any, path: Any, result: Any, *more: Any) -> Any:
         """A list: finished, or completed item by item."""
         if isinstance(result, orjson.Fragment):

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import orjson
 import strawberry
 from sqlalchemy import event, insert
 
@@ -39,6 +40,7 @@ from services.posts import PostService
 from services.posts.composing import Composer
 from services.providers.config import PlatformConfig
 from services.providers.registry import build_authorizers
+from services.queries.optimizer import QueryOptimizerService
 from services.queries.users import insert_user
 
 LIMITS = {Platform.INSTAGRAM: 25, Platform.FACEBOOK: 50, Platform.YOUTUBE: 10}
@@ -57,7 +59,7 @@ class Api:
         """The answer as a client has it: `data`, and `errors` where there are any."""
         async with self.context(viewer) as context:
             result = await self.schema.execute(document, variable_values=variables, context_value=context)
-        answer: dict[str, Any] = {"data": result.data}
+        answer: dict[str, Any] = {"data": orjson.loads(orjson.dumps(result.data))}
         if result.errors:
             answer["errors"] = [error.formatted for error in result.errors]
         return answer
@@ -243,4 +245,5 @@ def build_services(
         cache=cache,
         events=events,
         health=HealthService(database=database, gate=gate, breakers=breakers, version="0.test", revision="0002"),
+        optimizer=QueryOptimizerService(),
     )

@@ -9,6 +9,7 @@ from schema.documents import DocumentCache
 from schema.extensions.api_budget import ApiBudgets, Budget
 from schema.extensions.error_codes import ErrorCodes
 from schema.extensions.limits import Limits
+from schema.extensions.plan import PlanTold
 from schema.extensions.request_timeout import RequestTimeout, TimeLimits
 from schema.extensions.subscription_slots import SubscriptionCounts, SubscriptionSlots
 
@@ -26,6 +27,7 @@ def list_extensions(
         partial(Limits, documents=documents),
         partial(RequestTimeout, limits=times),
         partial(SubscriptionSlots, counts=subscriptions),
+        PlanTold,
     ]
     if budget is not None:
         extensions.append(partial(ApiBudgets, budget=budget))

@@ -6,7 +6,7 @@ from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
 from schema.analysis import DocumentMeasure, Measure
-from schema.documents import DocumentCache, check_cost
+from schema.documents import PREPARED, DocumentCache, check_cost
 from services.domain.errors import CrierError, ErrorCode
 
 COST = "cost"
@@ -40,6 +40,7 @@ class Limits(SchemaExtension):
         schema = operation.schema._schema
         if prepared is None:
             prepared = self._documents.prepare(text, operation.graphql_document, schema)
+        operation.context.extras[PREPARED] = prepared
         # A list, even an empty one, tells Strawberry that validation is done.
         operation.pre_execution_errors = list(prepared.errors)
         if not prepared.errors:

@@ -148,5 +148,5 @@ async def test_cache_stats_count_by_resolver(api: Api) -> None:
         await api.data("{ posts { nodes { id } } }", ada)
     document = "{ cacheStats { isShared resolvers { resolver hits misses stale errors tooLarge hitRate } } }"
     stats = (await api.data(document, root))["cacheStats"]
-    [pages] = [found for found in stats["resolvers"] if found["resolver"] == "read_post_page"]
+    [pages] = [found for found in stats["resolvers"] if found["resolver"] == "render_posts"]
     assert (pages["hits"], pages["misses"], pages["hitRate"]) == (1, 1, 0.5)

@@ -1,0 +1,86 @@
+"""Answers that PostgreSQL renders as finished JSON; lists come from the cache, as they do on the other road."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from hashlib import blake2b
+from uuid import UUID
+
+import orjson
+
+from resolvers.context import Context
+from services.domain.selection import Hole, Question, Root
+from services.queries.optimizer import Plan, values_of
+from services.queries.states import account_tag, post_tag
+
+KEPT_FOR = timedelta(seconds=300)
+
+_CACHED = (Root.POSTS, Root.ACCOUNTS)
+_TAGS = {"Account": account_tag, "Media": post_tag, "Post": post_tag, "PostTarget": post_tag}
+_UNTAGGED = frozenset({"Attempt"})
+"""Written down while a worker is at it, which no commit's tags tell of."""
+
+
+class CacheUse(StrEnum):
+    """What the cache did for an answer."""
+
+    HIT = "HIT"
+    MISS = "MISS"
+    NONE = "NONE"
+    """What is shown there is never kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An answer as JSON; None where there is nothing to show."""
+
+    json: bytes | None
+    holes: tuple[Hole, ...] = ()
+    cache: CacheUse = CacheUse.NONE
+
+
+async def render(context: Context, question: Question) -> Rendered | None:
+    """The answer, holes open; None where one statement cannot give it, and the loaders must."""
+    plan = context.services.optimizer.plan(question)
+    if plan is None:
+        return None
+    if question.root not in _CACHED or plan.shown & _UNTAGGED:
+        return Rendered(await _read(context, plan, question), plan.holes)
+    return await _read_cached(context, plan, question)
+
+
+async def _read(context: Context, plan: Plan, question: Question) -> bytes | None:
+    async with context.connect() as connection:
+        return await context.services.optimizer.read(connection, plan, question)
+
+
+async def _read_cached(context: Context, plan: Plan, question: Question) -> Rendered:
+    use = CacheUse.HIT
+
+    async def load() -> bytes | None:
+        nonlocal use
+        use = CacheUse.MISS
+        return await _read(context, plan, question)
+
+    assert question.owner is not None  # noqa: S101 — for the type checker: lists are somebody's
+    json = await context.services.cache.get_or_set(
+        _key(plan, question),
+        load,
+        resolver=f"render_{question.root.lower()}",
+        viewer=context.asker.user.id,
+        ttl=KEPT_FOR,
+        tags=_tags(plan, question.owner),
+    )
+    return Rendered(json, plan.holes, use)
+
+
+def _tags(plan: Plan, owner: UUID) -> list[str]:
+    """The tags of everything that is shown; what is shown of people never changes while a page is kept."""
+    return sorted({_TAGS[of](owner) for of in plan.shown if of in _TAGS})
+
+
+def _key(plan: Plan, question: Question) -> str:
+    values = orjson.dumps([plan.digest, values_of(plan, question)], default=str)
+    return blake2b(values, digest_size=16).hexdigest()

@@ -1,0 +1,32 @@
+"""Where accounts and people come from."""
+
+from services.domain.ids import Kind
+from services.models import ACCOUNTS, USERS
+from services.queries.mappings.fields import Column, Elsewhere, Id, Mapping, Moment, Pages
+
+ACCOUNT = Mapping(
+    table=ACCOUNTS,
+    owner="user_id",
+    fields={
+        "id": Id(Kind.ACCOUNT),
+        "platform": Column("platform"),
+        "handle": Column("handle"),
+        "displayName": Column("display_name"),
+        "avatarUrl": Column("avatar_url"),
+        "status": Column("status"),
+        "expiresAt": Moment("expires_at"),
+        "rateLimit": Elsewhere(by=("user_id", "platform")),
+        "circuitBreaker": Elsewhere(by=("platform",)),
+        "posts": Pages("Post", "posts of an account"),
+    },
+)
+
+USER = Mapping(
+    table=USERS,
+    owner="id",
+    fields={
+        "id": Id(Kind.USER),
+        "name": Column("name"),
+        "role": Column("role"),
+    },
+)
