@@ -6,7 +6,6 @@ import strawberry
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
-import schema.enums  # noqa: F401 — must run before a type uses one of the domain's enums
 from schema.extensions.error_codes import QuietSchema
 from schema.extensions.request_timeout import TimedExecutor
 from schema.mutation import Mutation
