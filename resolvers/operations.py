@@ -18,9 +18,10 @@ from services.domain.changes import FailedFilter
 from services.domain.errors import ErrorCode, refuse
 from services.domain.ids import Kind, encode_id
 from services.domain.limits import RateLimit
-from services.domain.operations import AuditEntry, QueueStats, WorkerInfo
+from services.domain.operations import AuditEntry, FailureGroup, QueueStats, WorkerInfo
 from services.domain.pages import Page, PageRequest
-from services.queries import queue
+from services.domain.viewers import User, UserFilter
+from services.queries import failures, queue, users
 
 
 class BreakerMove(StrEnum):
@@ -104,9 +105,32 @@ async def list_workers(context: Context) -> tuple[WorkerInfo, ...]:
     return await context.services.last_known.read("workers", read)
 
 
+async def list_failures(context: Context, wanted: FailedFilter) -> tuple[FailureGroup, ...]:
+    """What `retry_failed` would send again, by reason."""
+    async with context.connect() as connection:
+        return await failures.group_failures(connection, wanted)
+
+
+def list_users(context: Context, wanted: UserFilter, page: PageRequest) -> Listing[User]:
+    """Whom operators may name, the newest first."""
+    return Listing(
+        page=partial(context.once, _read_users, wanted, page), count=partial(context.once, _count_users, wanted)
+    )
+
+
 def list_audit_log(context: Context, page: PageRequest) -> Listing[AuditEntry]:
     """What operators did, the newest first."""
     return Listing(page=partial(context.once, _read_audit_log, page), count=partial(context.once, _count_audit_log))
+
+
+async def _read_users(context: Context, wanted: UserFilter, page: PageRequest) -> Page[User]:
+    async with context.connect() as connection:
+        return await users.page_users(connection, wanted=wanted, page=page)
+
+
+async def _count_users(context: Context, wanted: UserFilter) -> int:
+    async with context.connect() as connection:
+        return await users.count_users(connection, wanted=wanted)
 
 
 async def _read_audit_log(context: Context, page: PageRequest) -> Page[AuditEntry]:

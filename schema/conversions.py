@@ -20,6 +20,7 @@ from services.domain.errors import ErrorCode, Refused, UserError, refuse
 from services.domain.ids import Kind, decode_id_of
 from services.domain.options import FacebookOptions, InstagramOptions, TargetOptions, YouTubeOptions
 from services.domain.posts import PostFilter
+from services.domain.viewers import UserFilter
 
 T = TypeVar("T")
 
@@ -59,6 +60,14 @@ def read_failed_filter(given: filters.FailedFilter) -> FailedFilter:
         user_id=None if given.user_id is None else read_id(Kind.USER, given.user_id),
         failed_since=given.failed_since,
     )
+
+
+def read_user_filter(given: filters.UserFilter | None) -> UserFilter:
+    """All of it. Raises Refused for a search that no name can match."""
+    if given is None:
+        return UserFilter()
+    check_texts(given)
+    return UserFilter(role=given.role, search=given.search)
 
 
 def read_draft(given: inputs.SchedulePostInput | inputs.CreateDraftInput) -> PostDraft:

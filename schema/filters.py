@@ -8,6 +8,7 @@ import strawberry
 from services.domain.accounts import AccountStatus, Platform
 from services.domain.errors import ErrorCode
 from services.domain.posts import PostOrder, PostStatus
+from services.domain.viewers import Role
 
 _STRANGER = "Operators only: whose objects, instead of the viewer's own."
 
@@ -42,9 +43,9 @@ class AccountFilter:
     user_id: strawberry.ID | None = strawberry.field(default=None, description=_STRANGER)
 
 
-@strawberry.input(description="Which failed targets to send again; what is left out restricts nothing.")
+@strawberry.input(description="Which failed targets are meant; what is left out restricts nothing.")
 class FailedFilter:
-    """Only `retryFailed` takes it."""
+    """`failures` counts what it means, `retryFailed` sends it again."""
 
     platforms: list[Platform] | None = strawberry.field(default=None, description="Targets on one of these.")
     codes: list[ErrorCode] | None = strawberry.field(
@@ -53,4 +54,14 @@ class FailedFilter:
     user_id: strawberry.ID | None = strawberry.field(default=None, description="One user's targets.")
     failed_since: datetime | None = strawberry.field(
         default=None, description="Targets that failed at this moment or later."
+    )
+
+
+@strawberry.input(description="Which users a list shows; what is left out restricts nothing.")
+class UserFilter:
+    """Only operators list users."""
+
+    role: Role | None = strawberry.field(default=None, description="Users who may do this much.")
+    search: str | None = strawberry.field(
+        default=None, description="Users whose name has this text in it, in any case."
     )

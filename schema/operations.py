@@ -8,7 +8,7 @@ from strawberry.scalars import JSON
 from schema.fields import field
 from schema.info import Info
 from schema.users import User
-from services.domain import accounts, breakers, health, operations, viewers
+from services.domain import accounts, breakers, errors, health, operations, viewers
 
 AS_OF = "Of when this is; older than a moment while the database is away."
 
@@ -102,6 +102,17 @@ class Worker:
     last_beat_at: datetime = strawberry.field(description="When it last said that it lives.")
     publishing: int = strawberry.field(description="How many targets it has in hand.")
     as_of: datetime = strawberry.field(description=AS_OF)
+
+
+@strawberry.type(description="Failed targets on one platform that failed for the same reason.")
+class FailureGroup:
+    """Read off a domain `FailureGroup`."""
+
+    code: errors.ErrorCode = strawberry.field(description="Why they failed, in one word.")
+    platform: accounts.Platform = strawberry.field(description="On which platform.")
+    count: int = strawberry.field(description="How many there are.")
+    last_failed_at: datetime | None = strawberry.field(description="When the latest of them failed.")
+    message: str = strawberry.field(description="What was said of the latest.")
 
 
 @strawberry.type(description="What an operator did.")

@@ -13,12 +13,12 @@ from resolvers.nodes import Named, find_node, find_nodes
 from resolvers.posts import list_posts
 from schema.access import OPERATOR, SIGNED_IN
 from schema.accounts import Account
-from schema.conversions import read_account_filter, read_id, read_post_filter
+from schema.conversions import read_account_filter, read_failed_filter, read_id, read_post_filter, read_user_filter
 from schema.fields import field
-from schema.filters import AccountFilter, Order, PostFilter
+from schema.filters import AccountFilter, FailedFilter, Order, PostFilter, UserFilter
 from schema.info import Info
 from schema.nodes import Node
-from schema.operations import AuditEntry, CacheStats, CircuitBreaker, Health, Queue, RateLimit, Worker
+from schema.operations import AuditEntry, CacheStats, CircuitBreaker, FailureGroup, Health, Queue, RateLimit, Worker
 from schema.pages import After, Before, Connection, First, Last
 from schema.posts import Post
 from schema.rendered import ACCOUNTS, MANY, ONE, POSTS
@@ -27,10 +27,12 @@ from services.domain.accounts import Account as AccountValue
 from services.domain.accounts import Platform
 from services.domain.breakers import BreakerStats
 from services.domain.caching import CacheStats as CacheStatsValue
+from services.domain.changes import FailedFilter as FailedFilterValue
 from services.domain.health import HealthReport
 from services.domain.ids import Kind
 from services.domain.limits import RateLimit as RateLimitValue
 from services.domain.operations import AuditEntry as AuditEntryValue
+from services.domain.operations import FailureGroup as FailureGroupValue
 from services.domain.operations import QueueStats, WorkerInfo
 from services.domain.pages import ask_page
 from services.domain.posts import Post as PostValue
@@ -187,6 +189,43 @@ class Query:
     async def workers(info: Info) -> Sequence[WorkerInfo]:
         """Live."""
         return await operators.list_workers(info.context)
+
+    @field(
+        list[FailureGroup] | None,
+        "Operators only: what `retryFailed` with the same filter would send again, by reason, the most frequent first.",
+        OPERATOR,
+    )
+    @staticmethod
+    async def failures(
+        info: Info,
+        *,
+        wanted: Annotated[
+            FailedFilter | None, strawberry.argument(name="filter", description="Which targets; all without it.")
+        ] = None,
+    ) -> Sequence[FailureGroupValue]:
+        """Live."""
+        return await operators.list_failures(
+            info.context, FailedFilterValue() if wanted is None else read_failed_filter(wanted)
+        )
+
+    @field(
+        Connection[User] | None, "Operators only: people and operators, the newest first, to name in filters.", OPERATOR
+    )
+    @staticmethod
+    def users(
+        info: Info,
+        *,
+        wanted: Annotated[
+            UserFilter | None, strawberry.argument(name="filter", description="Which users; all without it.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Listing[UserValue]:
+        """Live."""
+        page = ask_page(first=first, after=after, last=last, before=before)
+        return operators.list_users(info.context, read_user_filter(wanted), page)
 
     @field(Connection[AuditEntry] | None, "Operators only: what operators did, the newest first.", OPERATOR)
     @staticmethod

@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.domain.accounts import Platform
+from services.domain.errors import ErrorCode
+
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
@@ -33,6 +36,19 @@ class WorkerInfo:
     last_beat_at: datetime
     publishing: int
     as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failed targets on one platform that failed for the same reason."""
+
+    code: ErrorCode
+    platform: Platform
+    count: int
+    last_failed_at: datetime | None
+    """None where the ledger of none of them has a line."""
+    message: str
+    """What was said of the latest."""
 
 
 @dataclass(frozen=True, slots=True)

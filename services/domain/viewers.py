@@ -32,6 +32,15 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users an operator looks for; None means all."""
+
+    role: Role | None = None
+    search: str | None = None
+    """Text anywhere in the name, in any case."""
+
+
+@dataclass(frozen=True, slots=True)
 class Viewer:
     """The user behind a request, and how far the credential reaches."""
 

@@ -34,7 +34,7 @@ from services.domain.viewers import Viewer
 from services.guards.quotas import Quotas
 from services.posts.composing import Composer, Composition
 from services.posts.rewriting import Rewriter
-from services.queries import drafting
+from services.queries import drafting, failures
 from services.queries.states import LockedPost, lock_state, post_tag, read_state, settle_post
 from services.queries.targets import find_targets
 
@@ -161,7 +161,7 @@ class PostService:
         while True:
 
             async def retry_batch(tx: Transaction, after: UUID = after) -> tuple[int, list[UUID]]:
-                batch = await drafting.failed_targets(tx.connection, wanted, after=after, limit=RETRY_BATCH)
+                batch = await failures.failed_targets(tx.connection, wanted, after=after, limit=RETRY_BATCH)
                 count = 0
                 for post_id, target_ids in batch.items():
                     locked = await lock_state(tx.connection, post_id, owner=None)

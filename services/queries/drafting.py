@@ -5,15 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Uuid, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.domain.changes import FailedFilter
 from services.domain.options import TargetOptions, options_to_json
-from services.domain.posts import Media, Post, PostTarget, TargetStatus
-from services.models import ATTEMPTS, IDEMPOTENCY_KEYS, MEDIA, POSTS, TARGETS
+from services.domain.posts import Media, Post, PostTarget
+from services.models import IDEMPOTENCY_KEYS, MEDIA, POSTS, TARGETS
 
 UNPREPARED: dict[str, Any] = {
     "checkpoint": {},
@@ -161,32 +160,6 @@ async def delete_post(c: AsyncConnection, post_id: UUID) -> None:
 async def wake_workers(c: AsyncConnection) -> None:
     """At commit, tell the workers that something is due sooner than they may think."""
     await c.execute(select(func.pg_notify(DUE_SOON, "")))
-
-
-async def failed_targets(
-    c: AsyncConnection, wanted: FailedFilter, *, after: UUID, limit: int
-) -> dict[UUID, list[UUID]]:
-    """The failed targets that an operator means, by post, for at most `limit` posts beyond `after`; not locked, so some
-    may have moved on by the time their post is."""
-    conditions = [TARGETS.c.status == TargetStatus.FAILED, TARGETS.c.post_id > after]
-    if wanted.platforms is not None:
-        conditions.append(TARGETS.c.platform.in_(wanted.platforms))
-    if wanted.codes is not None:
-        conditions.append(TARGETS.c.error_code.in_(wanted.codes))
-    if wanted.user_id is not None:
-        conditions.append(TARGETS.c.user_id == wanted.user_id)
-    if wanted.failed_since is not None:
-        # What failed has a last line in its ledger, and that is when.
-        ended = exists().where(ATTEMPTS.c.target_id == TARGETS.c.id, ATTEMPTS.c.ended_at >= wanted.failed_since)
-        conditions.append(ended)
-    statement = (
-        select(TARGETS.c.post_id, func.array_agg(TARGETS.c.id).label("ids"))
-        .where(*conditions)
-        .group_by(TARGETS.c.post_id)
-        .order_by(TARGETS.c.post_id)
-        .limit(limit)
-    )
-    return {row.post_id: row.ids for row in await c.execute(statement)}
 
 
 def _calendar(scheduled_at: datetime | None) -> datetime:

@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.domain.viewers import Role, Scope, User
+from services.domain.pages import Page, PageRequest, Place, cut_page
+from services.domain.viewers import Role, Scope, User, UserFilter
 from services.models import KEYS, USERS
+from services.queries.keyset import Keyset
 from services.queries.rows import user_from
+
+NEWEST_FIRST = Keyset(USERS.c.id, None, True, lambda row: Place(row.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,19 @@ class ListedKey:
 async def find_users(c: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, User]:
     """The users behind these ids."""
     return {row.id: user_from(row._mapping) for row in await c.execute(select(USERS).where(USERS.c.id.in_(ids)))}
+
+
+async def page_users(c: AsyncConnection, *, wanted: UserFilter, page: PageRequest) -> Page[User]:
+    """One page of people and operators, the newest first; a search walks that order until the page is full."""
+    statement = NEWEST_FIRST.apply(select(USERS).where(*_matching(wanted)), page)
+    rows: list[Any] = list((await c.execute(statement)).all())
+    cut = cut_page(rows, page, NEWEST_FIRST.place)
+    return Page(tuple(user_from(row._mapping) for row in cut.nodes), cut.cursors, cut.has_next, cut.has_previous)
+
+
+async def count_users(c: AsyncConnection, *, wanted: UserFilter) -> int:
+    """How many there are in all."""
+    return (await c.execute(select(func.count()).select_from(USERS).where(*_matching(wanted)))).scalar_one()
 
 
 async def find_user_by_subject(c: AsyncConnection, subject: str) -> User | None:
@@ -127,3 +145,12 @@ async def list_keys(c: AsyncConnection) -> list[ListedKey]:
         .order_by(KEYS.c.id)
     )
     return [ListedKey(row.id, row.name, Scope(row.scope), *row[3:]) for row in await c.execute(statement)]
+
+
+def _matching(wanted: UserFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.role is not None:
+        conditions.append(USERS.c.role == wanted.role)
+    if wanted.search:
+        conditions.append(USERS.c.name.icontains(wanted.search, autoescape=True))
+    return conditions

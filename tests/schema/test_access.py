@@ -55,6 +55,8 @@ OPERATOR = {
     "Query.queue",
     "Query.workers",
     "Query.auditLog",
+    "Query.failures",
+    "Query.users",
     "Mutation.openCircuitBreaker",
     "Mutation.closeCircuitBreaker",
     "Mutation.resetCircuitBreaker",

@@ -1,14 +1,15 @@
 """What operators see and do."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from services.domain.accounts import Platform
 from services.domain.ids import new_id
 from services.domain.viewers import Role
 from services.guards.quotas import Quotas
-from services.models import TARGETS, WORKERS
+from services.models import ATTEMPTS, TARGETS, WORKERS
 from tests.graphql_api import Api, user_id
 
 AUDIT = "{ auditLog { totalCount nodes { action subject detail actor { name } } } }"
@@ -124,6 +125,83 @@ async def test_failed_targets_are_sent_again_by_filter(api: Api) -> None:
     log = (await api.data(AUDIT, root))["auditLog"]
     assert log["totalCount"] == 6
     assert {"userId": user_id(ada), "codes": ["CONTENT_REJECTED"]} in [entry["detail"] for entry in log["nodes"]]
+
+
+async def test_failures_are_counted_by_reason_as_they_would_be_sent_again(api: Api) -> None:
+    """For any filter, the groups together are what `retryFailed` then finds; each has the words of its latest."""
+    ada, ben = await api.add_person(), await api.add_person("Ben")
+    root = await api.add_person("Root", role=Role.ADMIN)
+    reasons = ["CONTENT_REJECTED", "CONTENT_REJECTED", "MEDIA_UNREACHABLE", "PERMISSION_DENIED"]
+    for owner in (ada, ben):
+        for platform in (Platform.FACEBOOK, Platform.INSTAGRAM):
+            account = await api.add_account(owner, platform)
+            for _ in reasons:
+                await api.schedule(owner, account, media=[{"kind": "IMAGE", "url": "https://example.test/a.jpg"}])
+    now = datetime.now(UTC)
+    async with api.services.database.begin() as c:
+        targets = list((await c.execute(select(TARGETS).order_by(TARGETS.c.id))).all())
+        for n, target in enumerate(targets):
+            failed = {"status": "FAILED", "error_code": reasons[n % 4], "error_message": f"no {n}"}
+            await c.execute(update(TARGETS).where(TARGETS.c.id == target.id).values(**failed, next_attempt_at=None))
+            ended_at = now - timedelta(hours=n)
+            line = {"target_id": target.id, "number": 1, "step": "publish", "started_at": ended_at, "outcome": "FAILED"}
+            await c.execute(insert(ATTEMPTS).values(id=new_id(), ended_at=ended_at, **line))
+
+    document = """
+    query ($f: FailedFilter) { failures(filter: $f) { code platform count lastFailedAt message } }
+    """
+    groups = (await api.data(document, root))["failures"]
+    assert [group["count"] for group in groups] == [4, 4, 2, 2, 2, 2]
+    first = next(n for n, target in enumerate(targets) if target.platform == groups[0]["platform"])
+    assert groups[0] == {
+        "code": "CONTENT_REJECTED",
+        "platform": targets[first].platform,
+        "count": 4,
+        "lastFailedAt": f"{now - timedelta(hours=first):%Y-%m-%dT%H:%M:%S.%fZ}",
+        "message": f"no {first}",
+    }
+
+    retry = "mutation ($f: FailedFilter!) { retryFailed(filter: $f) { count } }"
+    for wanted in (
+        {"failedSince": (now - timedelta(hours=2.5)).isoformat(), "platforms": ["FACEBOOK"]},
+        {"codes": ["CONTENT_REJECTED"], "userId": user_id(ben)},
+        {"platforms": ["YOUTUBE"]},
+        {"failedSince": (now - timedelta(hours=10)).isoformat()},
+        {},
+    ):
+        groups = (await api.data(document, root, f=wanted))["failures"]
+        retried = (await api.data(retry, root, f=wanted))["retryFailed"]["count"]
+        assert sum(group["count"] for group in groups) == retried
+        assert (await api.data(document, root, f=wanted))["failures"] == []
+
+
+async def test_users_are_found_by_name_and_role(api: Api) -> None:
+    """The newest first, page by page; signs that mean something to LIKE mean themselves."""
+    root = await api.add_person("Root", role=Role.ADMIN)
+    for name in ("Ada", "Adam 100%", "Ben_"):
+        await api.add_person(name)
+    document = """
+    query ($f: UserFilter, $after: String, $first: Int = 2) {
+      users(filter: $f, first: $first, after: $after) { totalCount nodes { name } pageInfo { hasNextPage endCursor } }
+    }
+    """
+
+    async def names(**wanted: Any) -> list[str]:
+        found = (await api.data(document, root, f=wanted, first=9))["users"]
+        assert found["totalCount"] == len(found["nodes"])
+        return [node["name"] for node in found["nodes"]]
+
+    first = (await api.data(document, root))["users"]
+    assert (first["totalCount"], [node["name"] for node in first["nodes"]]) == (4, ["Ben_", "Adam 100%"])
+    second = (await api.data(document, root, after=first["pageInfo"]["endCursor"]))["users"]
+    assert [node["name"] for node in second["nodes"]] == ["Ada", "Root"]
+    assert (first["pageInfo"]["hasNextPage"], second["pageInfo"]["hasNextPage"]) == (True, False)
+    assert await names(search="aDA") == ["Adam 100%", "Ada"]
+    assert await names(search="%") == ["Adam 100%"]
+    assert await names(search="_") == ["Ben_"]
+    assert await names(role="ADMIN") == ["Root"]
+    assert await names(search="root", role="PERSON") == []
+    assert await api.codes(document, root, f={"search": "\0"}) == ["VALIDATION_FAILED"]
 
 
 async def test_queue_and_workers_are_live(api: Api) -> None:

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.migrating import migrate_database
 from services.domain.accounts import AccountFilter
+from services.domain.changes import FailedFilter
 from services.domain.pages import PageRequest, Place
 from services.domain.posts import PostFilter, PostOrder
-from services.queries import accounts, attempts, claims, drafting, leases, posts
+from services.domain.viewers import Role, UserFilter
+from services.queries import accounts, attempts, claims, drafting, failures, leases, posts, users
 
 SEED = """
 INSERT INTO users (id, name, role) SELECT md5('u' || n)::uuid, 'Person ' || n, 'PERSON' FROM generate_series(1, 200) n;
@@ -76,6 +78,11 @@ HOT: dict[str, Query] = {
     ),
     "accounts": lambda c: accounts.page_accounts(c, owner=OWNER, wanted=AccountFilter(), page=PageRequest()),
     "ledger": lambda c: attempts.page_attempts(c, [TARGET], page=PageRequest()),
+    "failures": lambda c: failures.group_failures(c, FailedFilter(failed_since=NOW - timedelta(days=1))),
+    "people": lambda c: users.page_users(c, wanted=UserFilter(), page=PageRequest()),
+    "people found": lambda c: users.page_users(
+        c, wanted=UserFilter(role=Role.PERSON, search="son 1"), page=PageRequest()
+    ),
     "due claim": lambda c: claims.lock_due(c, limit=50),
     "next due": claims.seconds_until_due,
     "expired leases": lambda c: leases.free_expired(c, limit=50),
@@ -83,8 +90,8 @@ HOT: dict[str, Query] = {
         c, user_id=OWNER, operation="schedulePost", key="key 200", fingerprint=b"", object_id=OWNER
     ),
 }
-SORTS_BY_DESIGN = {"expired leases"}
-"""Leases that ran out are few, and freed in any order the index gives; nothing of theirs is on a hot road."""
+SORTS_BY_DESIGN = {"expired leases", "failures"}
+"""Leases that ran out are few, and freed in any order the index gives; failures are few, too, and shown by number."""
 
 
 async def test_hot_queries_neither_scan_nor_sort(empty_database_url: str) -> None:
