@@ -1,6 +1,7 @@
 """Builds every service once, from the settings down; nothing else reads settings or knows how parts fit together."""
 
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -11,6 +12,7 @@ from app.backends import VERSION, Backends
 from app.embedded import Endpoints
 from app.metrics import Metrics
 from app.migrating import newest_revision
+from app.platforms import platforms_of
 from app.settings import Settings, milliseconds
 from app.worker import Duty, Worker
 from resolvers.context import Services
@@ -31,11 +33,13 @@ from services.guards.rate_limiter import RateLimiterService
 from services.health import HealthService
 from services.posts import PostService
 from services.posts.composing import Composer
+from services.providers.base import Provider
 from services.providers.config import PlatformConfig
 from services.providers.registry import build_authorizers, build_providers
 from services.publishing.claiming import Claimer
 from services.publishing.endings import Endings
 from services.publishing.publisher import Publisher
+from services.publishing.recording import Recorder
 from services.publishing.rescue import rescue_targets
 from services.publishing.retry import RetryPolicy
 from services.queries.claims import DueTarget
@@ -68,6 +72,7 @@ class Container:
     endpoints: Endpoints
     secret_keys: tuple[str, ...]
     backends: Backends
+    now: Callable[[], datetime] = utc_now
 
     @cached_property
     def services(self) -> Services:
@@ -149,7 +154,7 @@ class Container:
     def links(self) -> MediaLinks:
         """Public addresses of uploads."""
         base_url = self.settings.external_url
-        return MediaLinks(base_url=base_url, keys=self.secret_keys, lifetime=MEDIA_LINK_LIFE, now=utc_now)
+        return MediaLinks(base_url=base_url, keys=self.secret_keys, lifetime=MEDIA_LINK_LIFE, now=self.now)
 
     @cached_property
     def uploads(self) -> UploadService:
@@ -160,29 +165,29 @@ class Container:
             objects=ObjectStore.at(self.settings.media_store or str(self.settings.data_dir / "media")),
             links=self.links,
             most_bytes=self.settings.media_max_bytes,
-            now=utc_now,
+            now=self.now,
         )
 
     @cached_property
     def posts(self) -> PostService:
         """What people do with posts."""
-        composer = Composer(rules=lambda: Rules(now=utc_now()), media_url=self.links.public_url)
-        return PostService(transactions=self.backends.transactions, composer=composer, quotas=self.quotas, now=utc_now)
+        composer = Composer(rules=lambda: Rules(now=self.now()), media_url=self.links.public_url)
+        return PostService(transactions=self.backends.transactions, composer=composer, quotas=self.quotas, now=self.now)
 
     @cached_property
     def platforms(self) -> dict[Platform, PlatformConfig]:
         """The platforms that are set up here; without credentials of our own a local run talks to the sandbox."""
-        return {platform: config for platform in Platform if (config := self._platform(platform)) is not None}
+        return platforms_of(self.settings)
 
     @cached_property
     def accounts(self) -> AccountService:
         """Connects accounts."""
         return AccountService(
             transactions=self.backends.transactions,
-            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=utc_now),
+            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=self.now),
             secrets=self.secrets,
             redirect_uri=lambda platform: f"{self.settings.external_url}/oauth/{platform.value.lower()}/callback",
-            now=utc_now,
+            now=self.now,
         )
 
     @cached_property
@@ -190,26 +195,59 @@ class Container:
         """Keeps accounts connected."""
         return TokenKeeper(
             transactions=self.backends.transactions,
-            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=utc_now),
+            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=self.now),
             secrets=self.secrets,
+        )
+
+    @cached_property
+    def providers(self) -> Mapping[Platform, Provider]:
+        """What publishes to the platforms that are set up here."""
+        backends = self.backends
+        return build_providers(http=backends.http, media_http=backends.media_http, configs=self.platforms, now=self.now)
+
+    @cached_property
+    def endings(self) -> Endings:
+        """What a target becomes after a step."""
+        return Endings(now=self.now, random=random.random, retry=RetryPolicy(), patience=PATIENCE)
+
+    @cached_property
+    def claimer(self) -> Claimer:
+        """Takes what is due."""
+        return Claimer(
+            transactions=self.backends.transactions,
+            quotas=self.quotas,
+            windows=self._windows,
+            now=self.now,
+            lease_for=milliseconds(self.settings.publish_lease),
+            missed_after=milliseconds(self.settings.missed_after),
+        )
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Sends what was claimed."""
+        return Publisher(
+            recorder=Recorder(
+                transactions=self.backends.transactions,
+                quotas=self.quotas,
+                endings=self.endings,
+                lease_for=milliseconds(self.settings.publish_lease),
+            ),
+            providers=self.providers,
+            breakers=self.breakers,
+            secrets=self.secrets,
+            endings=self.endings,
+            media_url=self.links.renew,
+            now=self.now,
         )
 
     def worker(self) -> Worker:
         """A worker with all its duties."""
-        lease_for = milliseconds(self.settings.publish_lease)
         transactions = self.backends.transactions
         url = self.endpoints.database_url
         return Worker(
             database=self.backends.database,
-            claimer=Claimer(
-                transactions=transactions,
-                quotas=self.quotas,
-                windows=self._windows,
-                now=utc_now,
-                lease_for=lease_for,
-                missed_after=milliseconds(self.settings.missed_after),
-            ),
-            publisher=self._publisher(lease_for),
+            claimer=self.claimer,
+            publisher=self.publisher,
             notices=None if self.settings.db_through_pgbouncer else Notices(url=url, channel=DUE_SOON),
             duties=[
                 Duty("rescue", timedelta(seconds=2), lambda: rescue_targets(transactions)),
@@ -218,23 +256,8 @@ class Container:
                 Duty("quotas", timedelta(minutes=1), self._sweep_quotas),
             ],
             concurrency=self.settings.worker_concurrency,
-            lease_for=lease_for,
+            lease_for=milliseconds(self.settings.publish_lease),
             grace=milliseconds(self.settings.shutdown_grace),
-        )
-
-    def _publisher(self, lease_for: timedelta) -> Publisher:
-        return Publisher(
-            transactions=self.backends.transactions,
-            providers=build_providers(
-                http=self.backends.http, media_http=self.backends.media_http, configs=self.platforms, now=utc_now
-            ),
-            breakers=self.breakers,
-            quotas=self.quotas,
-            secrets=self.secrets,
-            endings=Endings(now=utc_now, random=random.random, retry=RetryPolicy(), patience=PATIENCE),
-            media_url=self.links.renew,
-            now=utc_now,
-            lease_for=lease_for,
         )
 
     def _windows(self, target: DueTarget) -> list[Window]:
@@ -255,25 +278,3 @@ class Container:
         while swept == SWEPT_AT_ONCE:
             async with self.backends.database.begin() as c:
                 swept = await self.quotas.sweep(c, most=SWEPT_AT_ONCE)
-
-    def _platform(self, platform: Platform) -> PlatformConfig | None:
-        """A platform as the settings say; unset in development it is the sandbox, unset in production it is away."""
-        of = self.settings.of_platform
-        client_id, client_secret = of(platform, "client_id"), of(platform, "client_secret")
-        base_url = of(platform, "base_url")
-        if client_id is None or client_secret is None:
-            if self.settings.is_production:
-                return None
-            client_id, client_secret = SANDBOX_CLIENT
-            base_url = base_url or f"{self.settings.sandbox_url}/{platform.value.lower()}"
-        return PlatformConfig.of(
-            platform,
-            client_id=client_id,
-            client_secret=client_secret,
-            base_url=base_url,
-            api_version=of(platform, "api_version"),
-        )
-
-
-SANDBOX_CLIENT = ("crier-sandbox", "crier-sandbox-secret")
-"""As which the sandbox knows us; no secret, for it guards nothing."""

@@ -38,6 +38,7 @@ from services.providers.youtube import YouTubeProvider
 from services.publishing.claiming import Claimer
 from services.publishing.endings import Endings
 from services.publishing.publisher import Publisher
+from services.publishing.recording import Recorder
 from services.publishing.rescue import rescue_targets
 from services.publishing.retry import RetryPolicy
 from services.queries.attempts import page_attempts
@@ -203,16 +204,20 @@ class Rig:
         clock: Callable[[], datetime] = now,
     ) -> Publisher:
         """A publisher that waits for nothing."""
+        endings = Endings(now=clock, random=random.random, retry=retry or RetryPolicy(), patience=patience)
         return Publisher(
-            transactions=self.container.backends.transactions,
+            recorder=Recorder(
+                transactions=self.container.backends.transactions,
+                quotas=self.container.quotas,
+                endings=endings,
+                lease_for=lease_for,
+            ),
             providers=providers or self.providers(pacing),
             breakers=self.container.breakers,
-            quotas=self.container.quotas,
             secrets=self.container.secrets,
-            endings=Endings(now=clock, random=random.random, retry=retry or RetryPolicy(), patience=patience),
+            endings=endings,
             media_url=self.container.links.renew,
             now=clock,
-            lease_for=lease_for,
         )
 
     def providers(self, pacing: Pacing = QUICK) -> dict[Platform, Provider]:

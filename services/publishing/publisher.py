@@ -17,11 +17,9 @@ from typing import Any
 import structlog
 
 from services.backends.secrets import SecretBox
-from services.backends.transactions import DatabaseTransactionService, Transaction
-from services.domain.accounts import AccountStatus, Platform
+from services.domain.accounts import Platform
 from services.domain.breakers import Judge, judge_call, judge_question
 from services.domain.errors import CircuitOpen, CrierError, ErrorCode
-from services.domain.events import Event
 from services.domain.publishing import (
     Advanced,
     Delivery,
@@ -36,14 +34,11 @@ from services.domain.publishing import (
     Unknown,
 )
 from services.guards.circuit_breaker import CircuitBreakerService
-from services.guards.quotas import Quotas
 from services.providers.base import Provider
 from services.publishing.endings import Ending, Endings, Slot
+from services.publishing.recording import Recorder
 from services.publishing.runs import Run
 from services.queries.claims import Claim
-from services.queries.connections import refuse_token
-from services.queries.leases import begin_step, release_target
-from services.queries.states import account_tag, lock_post, settle_post
 
 log = structlog.get_logger(__name__)
 
@@ -61,26 +56,22 @@ class Publisher:
     def __init__(
         self,
         *,
-        transactions: DatabaseTransactionService,
+        recorder: Recorder,
         providers: Mapping[Platform, Provider],
         breakers: CircuitBreakerService,
-        quotas: Quotas,
         secrets: SecretBox,
         endings: Endings,
         media_url: Callable[[str], str],
         now: Callable[[], datetime],
-        lease_for: timedelta,
     ) -> None:
         """`media_url` makes a stored address of an upload one that a platform can fetch now."""
-        self._transactions = transactions
+        self._recorder = recorder
         self._providers = providers
         self._breakers = breakers
-        self._quotas = quotas
         self._secrets = secrets
         self._endings = endings
         self._media_url = media_url
         self._now = now
-        self._lease_for = lease_for
 
     async def publish(self, claim: Claim) -> None:
         """Take the target as far as it goes now, and let it go. Cancellation hands it back to other workers."""
@@ -122,18 +113,7 @@ class Publisher:
         if not run.delivery.checkpoint and not step.shows and not was_asked:
             return True
 
-        async def save(tx: Transaction) -> bool:
-            return await begin_step(
-                tx.connection,
-                run.claim,
-                step=step.name,
-                shows=step.shows,
-                checkpoint=run.delivery.checkpoint,
-                lease_for=self._lease_for,
-                done=run.unwritten,
-            )
-
-        is_held = await self._transactions.execute_in_transaction(save)
+        is_held = await self._recorder.begin(run)
         run.unwritten = []
         return is_held
 
@@ -189,41 +169,15 @@ class Publisher:
 
     async def _let_go(self, run: Run, ending: Ending) -> None:
         run.note(ending.outcome, self._now(), ending.code, ending.message)
-        claim = run.claim
-
-        async def record(tx: Transaction) -> bool:
-            c = tx.connection
-            if not await lock_post(c, claim.post_id, owner=None):
-                return False
-            changes = ending.changes
-            if ending.account is not None and not await self._refuse_token(tx, claim, ending.account):
-                changes = self._endings.reconnected(changes)
-            if not await release_target(c, claim, done=run.unwritten, charged=ending.is_charged, **changes):
-                return False
-            if ending.slot is Slot.ENDED:
-                await self._quotas.end(c, [claim.target_id.hex])
-            elif ending.slot is Slot.GIVEN_BACK:
-                await self._quotas.give_back(c, [claim.target_id.hex])
-            _, event = await settle_post(c, claim.post_id)
-            await tx.emit(event)
-            return True
-
-        is_recorded = await self._transactions.execute_in_transaction(record)
+        is_recorded = await self._recorder.let_go(run, ending)
         log.info(
             "publish.ended" if is_recorded else "publish.lease_lost",
-            target=str(claim.target_id),
-            platform=claim.platform,
+            target=str(run.claim.target_id),
+            platform=run.claim.platform,
             step=run.step.name,
             outcome=ending.outcome,
             code=ending.code,
         )
-
-    async def _refuse_token(self, tx: Transaction, claim: Claim, status: AccountStatus) -> bool:
-        """Whether the refused token is still the account's; then the account is told as what it is now."""
-        is_current = await refuse_token(tx.connection, claim.account_id, token=claim.sealed_token, status=status)
-        if is_current:
-            await tx.emit(Event(claim.user_id, "ACCOUNTS_CHANGED", {}, (account_tag(claim.user_id),)))
-        return is_current
 
     def _delivery(self, claim: Claim) -> Delivery:
         """What the client needs, but for the token: that is opened when it is first used."""

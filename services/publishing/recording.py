@@ -1,0 +1,77 @@
+"""Writing down what a worker does with a target: every word is one transaction, under the target's lease."""
+
+from datetime import timedelta
+
+from services.backends.transactions import DatabaseTransactionService, Transaction
+from services.domain.accounts import AccountStatus
+from services.domain.events import Event
+from services.guards.quotas import Quotas
+from services.publishing.endings import Ending, Endings, Slot
+from services.publishing.runs import Run
+from services.queries.claims import Claim
+from services.queries.connections import refuse_token
+from services.queries.leases import begin_step, release_target
+from services.queries.states import account_tag, lock_post, settle_post
+
+
+class Recorder:
+    """All that the publisher knows of the database. False says that the lease is lost, and nothing was written."""
+
+    def __init__(
+        self,
+        *,
+        transactions: DatabaseTransactionService,
+        quotas: Quotas,
+        endings: Endings,
+        lease_for: timedelta,
+    ) -> None:
+        self._transactions = transactions
+        self._quotas = quotas
+        self._endings = endings
+        self._lease_for = lease_for
+
+    async def begin(self, run: Run) -> bool:
+        """The step that the run is about to do, where it starts from, and the ledger of those before it."""
+
+        async def begin(tx: Transaction) -> bool:
+            return await begin_step(
+                tx.connection,
+                run.claim,
+                step=run.step.name,
+                shows=run.step.shows,
+                checkpoint=run.delivery.checkpoint,
+                lease_for=self._lease_for,
+                done=run.unwritten,
+            )
+
+        return await self._transactions.execute_in_transaction(begin)
+
+    async def let_go(self, run: Run, ending: Ending) -> bool:
+        """The target's new state, its ledger, its quota slot and the event that tells of it."""
+        claim = run.claim
+
+        async def record(tx: Transaction) -> bool:
+            c = tx.connection
+            if not await lock_post(c, claim.post_id, owner=None):
+                return False
+            changes = ending.changes
+            if ending.account is not None and not await self._refuse_token(tx, claim, ending.account):
+                changes = self._endings.reconnected(changes)
+            if not await release_target(c, claim, done=run.unwritten, charged=ending.is_charged, **changes):
+                return False
+            if ending.slot is Slot.ENDED:
+                await self._quotas.end(c, [claim.target_id.hex])
+            elif ending.slot is Slot.GIVEN_BACK:
+                await self._quotas.give_back(c, [claim.target_id.hex])
+            _, event = await settle_post(c, claim.post_id)
+            await tx.emit(event)
+            return True
+
+        return await self._transactions.execute_in_transaction(record)
+
+    async def _refuse_token(self, tx: Transaction, claim: Claim, status: AccountStatus) -> bool:
+        """Whether the refused token is still the account's; then the account is told as what it is now."""
+        is_current = await refuse_token(tx.connection, claim.account_id, token=claim.sealed_token, status=status)
+        if is_current:
+            await tx.emit(Event(claim.user_id, "ACCOUNTS_CHANGED", {}, (account_tag(claim.user_id),)))
+        return is_current
