@@ -10,6 +10,7 @@ import httpx
 
 from app.embedded import Endpoints
 from app.settings import Settings
+from app.versions import code_mark
 from services.backends.cache import CacheService
 from services.backends.database import Database
 from services.backends.events import EventBus
@@ -18,9 +19,6 @@ from services.backends.public_http import PublicTransport, open_media_http
 from services.backends.redis import RedisGate
 from services.backends.transactions import DatabaseTransactionService
 from services.providers.wire import open_http
-
-VERSION = "0.1.0"
-"""Part of every cache key: a release never reads what another one wrote."""
 
 MEDIA_TIMEOUT = httpx.Timeout(30, connect=5)
 """Seconds that a server may be silent whose media people name."""
@@ -57,7 +55,7 @@ async def open_backends(settings: Settings, endpoints: Endpoints) -> AsyncIterat
     transactions = DatabaseTransactionService(database=database, outbox=outbox, random=random.Random())  # noqa: S311 - jitter
     cache = CacheService(
         gate=gate,
-        version=VERSION,
+        version=code_mark(),
         default_ttl=timedelta(seconds=settings.cache_default_ttl),
         random=random.Random(),  # noqa: S311 - jitter
     )

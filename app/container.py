@@ -8,12 +8,13 @@ from functools import cached_property
 
 import structlog
 
-from app.backends import VERSION, Backends
+from app.backends import Backends
 from app.embedded import Endpoints
 from app.metrics import Metrics
 from app.migrating import newest_revision
 from app.platforms import platforms_of
 from app.settings import Settings, milliseconds
+from app.versions import VERSION
 from app.worker import Duty, Worker
 from resolvers.context import Services
 from resolvers.last_known import LastKnown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -13,8 +12,6 @@ from services.domain.accounts import Account, AccountFilter
 from services.domain.pages import Page, PageRequest
 from services.queries.accounts import count_accounts, page_accounts
 from services.queries.states import account_tag
-
-KEPT_FOR = timedelta(seconds=300)
 
 
 def list_accounts(
@@ -28,14 +25,14 @@ def list_accounts(
     )
 
 
-@cached(ttl=KEPT_FOR, tags=lambda owner, wanted, page: (account_tag(owner),))
+@cached(tags=lambda owner, wanted, page: (account_tag(owner),))
 async def read_account_page(context: Context, owner: UUID, wanted: AccountFilter, page: PageRequest) -> Page[Account]:
     """One page of somebody's accounts."""
     async with context.connect() as connection:
         return await page_accounts(connection, owner=owner, wanted=wanted, page=page)
 
 
-@cached(ttl=KEPT_FOR, tags=lambda owner, wanted: (account_tag(owner),))
+@cached(tags=lambda owner, wanted: (account_tag(owner),))
 async def count_account_list(context: Context, owner: UUID, wanted: AccountFilter) -> int:
     """How long a list of somebody's accounts is."""
     async with context.connect() as connection:

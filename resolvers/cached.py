@@ -24,9 +24,10 @@ Read = Callable[Concatenate[Context, P], Coroutine[Any, Any, T]]
 
 
 def cached(
-    *, ttl: timedelta, tags: Callable[P, Sequence[str]], scope: CacheScope = CacheScope.VIEWER
+    *, tags: Callable[P, Sequence[str]], ttl: timedelta | None = None, scope: CacheScope = CacheScope.VIEWER
 ) -> Callable[[Read[P, T]], Read[P, T]]:
-    """Keep what a read answers for `ttl`, or until one of `tags` (of the same arguments) is raised.
+    """Keep what a read answers until one of `tags` (of the same arguments) is raised, and no longer than `ttl`: without
+    one, as long as the cache keeps things.
 
     The key is the read's name, its arguments (values that JSON can say) and, but for scope PUBLIC, the viewer. The
     answer goes through JSON and comes back as the type that the read declares.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import blake2b
-from uuid import UUID
 
 import orjson
 
@@ -15,7 +14,8 @@ from services.domain.selection import Hole, Question, Root
 from services.queries.optimizer import Plan, values_of
 from services.queries.states import account_tag, post_tag
 
-KEPT_FOR = timedelta(seconds=300)
+POSTS_KEPT_FOR = timedelta(seconds=300)
+"""Whatever shows posts; all else is kept as long as the cache keeps things."""
 
 _CACHED = (Root.POSTS, Root.ACCOUNTS)
 _TAGS = {"Account": account_tag, "Media": post_tag, "Post": post_tag, "PostTarget": post_tag}
@@ -65,20 +65,17 @@ async def _read_cached(context: Context, plan: Plan, question: Question) -> Rend
         return await _read(context, plan, question)
 
     assert question.owner is not None  # noqa: S101 — for the type checker: lists are somebody's
+    # What is shown of people never changes while a page is kept.
+    tags = {_TAGS[of] for of in plan.shown if of in _TAGS}
     json = await context.services.cache.get_or_set(
         _key(plan, question),
         load,
         resolver=f"render_{question.root.lower()}",
         viewer=context.asker.user.id,
-        ttl=KEPT_FOR,
-        tags=_tags(plan, question.owner),
+        ttl=POSTS_KEPT_FOR if post_tag in tags else None,
+        tags=sorted(tag(question.owner) for tag in tags),
     )
     return Rendered(json, plan.holes, use)
-
-
-def _tags(plan: Plan, owner: UUID) -> list[str]:
-    """The tags of everything that is shown; what is shown of people never changes while a page is kept."""
-    return sorted({_TAGS[of](owner) for of in plan.shown if of in _TAGS})
 
 
 def _key(plan: Plan, question: Question) -> str:
