@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from app.asgi import create_app, list_handlers, list_middleware
+from app.asgi import assemble, create_app
 from app.assets import find_assets
 from app.auth import Authenticator
 from app.container import Container, utc_now
@@ -87,13 +87,12 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
 
 def worker_api(container: Container) -> Starlette:
     """A worker's health and metrics."""
-    return Starlette(
-        routes=[
+    return assemble(
+        [
             *health_routes(container.health),
             *metrics_routes(container.metrics, token=secret_of(container.settings.metrics_token)),
         ],
-        middleware=list_middleware(edge_options(container.settings)),
-        exception_handlers=list_handlers(),
+        edge_options(container.settings),
     )
 
 

@@ -8,7 +8,6 @@ import strawberry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -20,6 +19,8 @@ from app.graphql import GraphQLView
 from app.health import health_routes
 from app.middleware import (
     CORRELATION_HEADER,
+    Handshakes,
+    Origins,
     RequestLog,
     SafeHeaders,
     Surprises,
@@ -58,8 +59,8 @@ def create_app(
         now=now,
         page=None if graphiql is None else partial(_answer_browser, graphiql),
     )
-    return Starlette(
-        routes=[
+    return assemble(
+        [
             *(graphiql.routes() if graphiql is not None else ()),
             Route(ENDPOINT, view),
             WebSocketRoute(ENDPOINT, view),
@@ -67,9 +68,15 @@ def create_app(
             *oauth_routes(services.accounts),
             *more_routes,
         ],
-        middleware=list_middleware(options),
-        exception_handlers=list_handlers(),
+        options,
     )
+
+
+def assemble(routes: Sequence[BaseRoute], options: EdgeOptions) -> Starlette:
+    """Routes behind the middleware, with every refusal answered as GraphQL JSON."""
+    app = Starlette(routes=routes, middleware=list_middleware(options), exception_handlers=list_handlers())
+    app.router.redirect_slashes = False  # an address is right or it is not: a redirect would answer without a code
+    return app
 
 
 def list_middleware(options: EdgeOptions) -> list[Middleware]:
@@ -78,12 +85,13 @@ def list_middleware(options: EdgeOptions) -> list[Middleware]:
         Middleware(RequestLog),
         Middleware(SafeHeaders, is_production=options.is_production),
         Middleware(
-            CORSMiddleware,
+            Origins,
             allow_origins=options.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "x-crier-client", "x-crier-plan", "x-request-timeout"],
             expose_headers=[CORRELATION_HEADER, "Retry-After", "RateLimit", "RateLimit-Policy"],
         ),
+        Middleware(Handshakes),
         Middleware(Surprises),
         Middleware(TimeLimit, limit=options.request_timeout, exempt=_OWN_LIMITS),
     ]

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterable
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from secure import (
 )
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,7 +32,7 @@ from app.faults import BadRequest, fault_response
 from app.operations import read_time_asked
 from schema.extensions.error_codes import code_error
 from services.backends.deadline import deadline_in
-from services.domain.errors import CrierError, NotFound, TimedOut
+from services.domain.errors import CrierError, Forbidden, NotFound, TimedOut
 
 _log = structlog.get_logger(__name__)
 
@@ -57,7 +59,7 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
 
         async def send_with_id(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.accept"):
+            if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
                 MutableHeaders(scope=message)[CORRELATION_HEADER] = correlation_id
                 noted["status"] = int(message.get("status", 101))
             await send(message)
@@ -81,8 +83,26 @@ class SafeHeaders:
 
     def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
         self._app = app
-        nothing = ContentSecurityPolicy().default_src("'none'").frame_ancestors("'none'").base_uri("'none'")
-        headers = Secure(
+        self._headers = tuple(safe_headers(is_production=is_production).items())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve with the headers added."""
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers:
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_safely)
+
+
+def safe_headers(*, is_production: bool) -> dict[str, str]:
+    """What every answer carries; in production, where TLS is, browsers are told to insist on it."""
+    nothing = ContentSecurityPolicy().default_src("'none'").frame_ancestors("'none'").base_uri("'none'")
+    return dict(
+        Secure(
             csp=nothing.form_action("'none'"),
             coop=CrossOriginOpenerPolicy().same_origin(),
             corp=CrossOriginResourcePolicy().same_origin(),
@@ -92,19 +112,45 @@ class SafeHeaders:
             xcto=XContentTypeOptions().nosniff(),
             xfo=XFrameOptions().deny(),
         ).headers
-        self._headers = tuple(headers.items())
+    )
+
+
+class Origins(CORSMiddleware):
+    """Which other origins' pages may ask; a preflight that is refused is answered as every refusal is."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Yes, or no with a code."""
+        response = super().preflight_response(request_headers)
+        if response.status_code == HTTPStatus.OK:
+            return response
+        refusal = BadRequest(bytes(response.body).decode(), headers={"Vary": response.headers.get("vary", "Origin")})
+        correlation_id = structlog.contextvars.get_contextvars()["correlation_id"]
+        return fault_response(refusal, correlation_id=correlation_id)
+
+
+class Handshakes:
+    """A socket that is not let in is refused as a request is: with a body that says why."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve with the headers added."""
+        """Serve, or refuse."""
+        if scope["type"] != "websocket" or "websocket.http.response" not in scope.get("extensions", {}):
+            await self._app(scope, receive, send)
+            return
+        is_accepted = False
 
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers:
-                    headers.setdefault(name, value)
-            await send(message)
+        async def send_or_refuse(message: Message) -> None:
+            nonlocal is_accepted
+            is_accepted = is_accepted or message["type"] == "websocket.accept"
+            if message["type"] != "websocket.close" or is_accepted:
+                await send(message)
+                return
+            refusal = Forbidden("No socket is opened here, or not for this origin.")
+            await fault_response(refusal, correlation_id=scope["state"]["correlation_id"])(scope, receive, send)
 
-        await self._app(scope, receive, send_safely)
+        await self._app(scope, receive, send_or_refuse)
 
 
 class Surprises:

@@ -14,7 +14,6 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from app.faults import BadRequest
-from services.domain.errors import TimedOut
 
 _PROOFS_OF_PREFLIGHT = ("authorization", "x-crier-client", "apollo-require-preflight", "x-apollo-operation-name")
 _LONGEST_TIME = 86_400_000  # ms
@@ -33,7 +32,7 @@ class OperationRequest:
 async def read_request(request: Request, *, most_bytes: int, patience: timedelta) -> OperationRequest:
     """The operation in a GET's query string or a POST's body, which may take `patience` to arrive.
 
-    Raises BadRequest, with the status that fits, or TimedOut.
+    Raises BadRequest, with the status that fits.
     """
     if request.method == "GET":
         return _read_query_string(request)
@@ -122,7 +121,7 @@ async def _read_body(request: Request, most_bytes: int, patience: timedelta) -> 
     except ClientDisconnect:
         raise BadRequest("The client went away before its request was whole.") from None
     except TimeoutError:
-        raise TimedOut("The body did not arrive in time.") from None
+        raise BadRequest("The body did not arrive in time.", status=408, headers={"Connection": "close"}) from None
     return b"".join(chunks)
 
 

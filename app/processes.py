@@ -26,7 +26,10 @@ def serve_api(settings: Settings) -> int:
         stop = stop_on_signals()
         listener = bind(settings.host, settings.port, setting="PORT")
         grace = milliseconds(settings.shutdown_grace)
-        async with open_api(container) as api, serving(api.app, listener, grace=grace):
+        async with (
+            open_api(container) as api,
+            serving(api.app, listener, grace=grace, is_production=settings.is_production),
+        ):
             await stop.wait()
             await api.begin_shutdown()
 

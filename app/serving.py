@@ -9,6 +9,8 @@ from datetime import timedelta
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.protocols import careful_config
+
 
 class PortTaken(Exception):
     """Another process serves there; the message says which setting chooses another port."""
@@ -31,18 +33,16 @@ def bind(host: str, port: int, *, setting: str) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket, *, grace: timedelta) -> AsyncIterator[None]:
+async def serving(
+    app: ASGIApp, listener: socket.socket, *, grace: timedelta, is_production: bool = False
+) -> AsyncIterator[None]:
     """Serve `app` while the block runs; afterwards take no more, and let what runs finish within `grace`."""
-    config = uvicorn.Config(
+    config = careful_config(
         app,
-        http="httptools",
+        is_production=is_production,
         lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(grace.total_seconds())),
-        ws_max_size=1 << 17,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -4,18 +4,24 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from app.protocols import HEAD_PATIENCE, careful_config
 
 Serve = Callable[[ASGIApp], Awaitable[str]]
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, *, host: str = "127.0.0.1") -> AsyncIterator[str]:
+async def served(app: ASGIApp, *, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[str]:
     """The application's origin on a free port, as long as the block runs."""
     listener = socket.create_server((host, 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2))
+    patience = options.pop("head_patience", HEAD_PATIENCE)
+    config = careful_config(app, lifespan="off", timeout_graceful_shutdown=2, **options)
+    config.head_patience = patience
+    server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign, assignment] # Ctrl-C is for pytest
     task = asyncio.create_task(server.serve([listener]))
     try:

@@ -13,18 +13,16 @@ from aiodataloader import DataLoader
 from graphql import GraphQLError
 from sqlalchemy import text
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
-from app.asgi import list_middleware
+from app.asgi import assemble
 from app.auth import Authenticator
 from app.faults import BadRequest
 from app.graphql import GraphQLView
-from app.middleware import answer_fault, answer_http_error
 from app.options import EdgeOptions
 from app.streams import OpenStreams
 from schema.documents import DocumentCache, DocumentLimits
@@ -34,7 +32,7 @@ from schema.extensions.error_codes import QuietSchema
 from schema.extensions.request_timeout import TimedExecutor, TimeLimits
 from schema.extensions.subscription_slots import SubscriptionCounts
 from services.backends.database import Database
-from services.domain.errors import CircuitOpen, CrierError, ErrorCode, Refused, Unauthenticated, UserError
+from services.domain.errors import CircuitOpen, ErrorCode, Refused, Unauthenticated, UserError
 from services.domain.viewers import Viewer
 
 SECRET = "hunter2-in-a-traceback"
@@ -412,9 +410,5 @@ def small_edge(
         return JSONResponse({"act": act})
 
     acts = [Route(f"/{act}", partial(rest, act=act)) for act in ("works", "fails", "refuses", "sleeps", "streams")]
-    app = Starlette(
-        routes=[Route("/graphql", view), WebSocketRoute("/graphql", view), *acts],
-        middleware=list_middleware(options),
-        exception_handlers={CrierError: answer_fault, HTTPException: answer_http_error},
-    )
+    app = assemble([Route("/graphql", view), WebSocketRoute("/graphql", view), *acts], options)
     return SmallEdge(app, streams, authenticator, contexts)

@@ -1,0 +1,194 @@
+"""HTTP and WebSocket connections as uvicorn reads them, made careful.
+
+The head of a request has to be whole in time and may not be long, whoever sends it; and what never becomes a request
+(no HTTP at all, a broken handshake) is refused as everything else is: GraphQL JSON with a code, under safe headers.
+"""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import uvicorn
+from starlette.responses import Response
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.http11 import Response as Answer
+
+from app.faults import BadRequest, fault_response
+from app.middleware import CORRELATION_HEADER, safe_headers
+
+MOST_URL_BYTES = 16_384
+MOST_HEAD_BYTES = 32_768
+HEAD_PATIENCE = 10.0
+"""Seconds from a request's first byte, or a connection's beginning, to the end of its headers."""
+
+_LINGER = 1.0
+"""Seconds that a refused connection is still read, into nothing."""
+
+
+class CarefulConfig(uvicorn.Config):
+    """What uvicorn is told, and what its protocols here want to know besides."""
+
+    head_patience: float = HEAD_PATIENCE
+    is_production: bool = False
+
+
+class CarefulHttp(HttpToolsProtocol):
+    """One connection, with any number of requests one after the other."""
+
+    config: CarefulConfig
+    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # None until there is a request
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._refusal = BadRequest("This is not HTTP.")
+        self._is_refused = False
+        self._is_in_head = True
+        self._head_bytes = 0
+        self._header_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """A request is expected soon."""
+        super().connection_made(transport)
+        self._begin_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is expected any more."""
+        self._end_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless it was too much already."""
+        if self._is_refused:
+            return
+        if self._is_in_head:
+            self._await_head()
+        super().data_received(data)
+        if self._is_in_head and not self._is_refused:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:  # one endless line, of which no callback tells
+                self._refuse(BadRequest(f"A request's head may have {MOST_HEAD_BYTES} bytes.", status=431))
+
+    def on_message_begin(self) -> None:
+        """Another request; its first bytes may have come with the last of the one before."""
+        super().on_message_begin()
+        self._begin_head()
+
+    def on_url(self, url: bytes) -> None:
+        """More of the address."""
+        super().on_url(url)
+        if len(self.url) > MOST_URL_BYTES:
+            self._refusal = BadRequest(f"An address may have {MOST_URL_BYTES} bytes: ask by POST.", status=414)
+            raise ValueError("the address is too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One more header."""
+        super().on_header(name, value)
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes > MOST_HEAD_BYTES:
+            self._refusal = BadRequest(f"A request's headers may have {MOST_HEAD_BYTES} bytes.", status=431)
+            raise ValueError("the headers are too long")
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._end_head()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn says to a request that it cannot read, in our words."""
+        self._refuse(self._refusal)
+
+    def _begin_head(self) -> None:
+        self._is_in_head = True
+        self._head_bytes = self._header_bytes = 0
+        self._await_head()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.config.head_patience, self._give_up)
+
+    def _end_head(self) -> None:
+        self._is_in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._refuse(BadRequest("The request did not arrive in time.", status=408))
+
+    def _refuse(self, refusal: BadRequest) -> None:
+        """Answer and close; in the middle of another answer only the closing can tell."""
+        self._is_refused = True
+        self._end_head()
+        is_answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if is_answering or self.pipeline:
+            self.transport.close()
+            return
+        if not self.transport.is_closing():
+            response = refusal_response(refusal, is_production=self.config.is_production)
+            lines = [b"%b: %b\r\n" % header for header in response.raw_headers]
+            self.transport.write(
+                b"".join([STATUS_LINE[refusal.status], *lines, b"connection: close\r\n\r\n", bytes(response.body)])
+            )
+        # Closing over what the client still sends would take the answer from it: it is read to the end for a moment.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+
+class CarefulWebSocket(WebSocketsSansIOProtocol):
+    """One socket; a handshake that is none is answered as HTTP."""
+
+    config: CarefulConfig
+
+    def handle_connect(self, event: Request) -> None:
+        """Accept the handshake, or say in our words why not."""
+        accept = self.conn.accept
+
+        def accept_or_explain(request: Request) -> Answer:
+            answer = accept(request)
+            return answer if answer.status_code == 101 else self._explain(answer)
+
+        self.conn.accept = accept_or_explain  # type: ignore[method-assign]  # of this one connection
+        super().handle_connect(event)
+
+    def _explain(self, answer: Answer) -> Answer:
+        refusal = BadRequest("This is not a WebSocket handshake.", status=answer.status_code)
+        response = refusal_response(refusal, is_production=self.config.is_production)
+        headers = Headers((name.decode(), value.decode()) for name, value in response.raw_headers)
+        for name in ("Upgrade", "Sec-WebSocket-Version"):
+            if name in answer.headers:
+                headers[name] = answer.headers[name]
+        headers["Connection"] = "close"
+        return Answer(answer.status_code, answer.reason_phrase, headers, bytes(response.body))
+
+
+def refusal_response(refusal: BadRequest, *, is_production: bool) -> Response:
+    """The answer to what never reached the application."""
+    correlation_id = uuid4().hex
+    response = fault_response(refusal, correlation_id=correlation_id)
+    response.headers.update(safe_headers(is_production=is_production))
+    response.headers[CORRELATION_HEADER] = correlation_id
+    return response
+
+
+def careful_config(app: ASGIApp, *, is_production: bool = False, **options: Any) -> CarefulConfig:
+    """A uvicorn config whose connections are careful."""
+    config = CarefulConfig(
+        app,
+        http=CarefulHttp,
+        ws=CarefulWebSocket,
+        ws_max_size=1 << 17,
+        # What compression saves on small messages, it costs many times over in memory that idle sockets hold.
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        **options,
+    )
+    config.is_production = is_production
+    return config
