@@ -78,7 +78,7 @@ class DocumentCache:
     def __init__(self, *, limits: DocumentLimits, is_open: bool = True, capacity: int = 500) -> None:
         self.limits = limits
         self.is_open = is_open
-        self._rules = _RULES if is_open else (*_RULES, NoSchemaIntrospectionCustomRule)
+        self.rules = _RULES if is_open else (*_RULES, NoSchemaIntrospectionCustomRule)
         self._capacity = capacity
         self._prepared: OrderedDict[str, PreparedDocument] = OrderedDict()
 
@@ -94,7 +94,7 @@ class DocumentCache:
         prepared = PreparedDocument(document, (), find_sizes(document))
         try:
             check_shape(prepared.measure(schema, {}), self.limits)
-            errors = validate(schema, document, self._rules, max_errors=_ERRORS_TOLD, hide_suggestions=not self.is_open)
+            errors = validate(schema, document, self.rules, max_errors=_ERRORS_TOLD, hide_suggestions=not self.is_open)
             prepared.errors = tuple(errors)
         except QueryTooComplex as error:
             prepared.errors = (GraphQLError(str(error), original_error=error),)
