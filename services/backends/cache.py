@@ -26,7 +26,7 @@ from services.backends.cache_stats import CacheCounters
 from services.backends.deadline import extra_time, time_left
 from services.backends.encoding import encode_json
 from services.backends.redis import RedisAway, RedisGate
-from services.backends.tags import tag_key
+from services.backends.tags import EVERYTHING, tag_key
 from services.backends.transactions import forget_transaction
 from services.domain.caching import CacheScope, CacheStats
 from services.domain.errors import TimedOut, Unavailable
@@ -125,7 +125,7 @@ class CacheService:
         if ":" in resolver:
             raise ValueError(f"{resolver!r}: a colon in it would let two questions share a key")
         owner = "public" if viewer is None else viewer.hex
-        keys = (f"crier:cache:{self._version}:{owner}:{resolver}:{key}", *map(tag_key, tags))
+        keys = (f"crier:cache:{self._version}:{owner}:{resolver}:{key}", *map(tag_key, (EVERYTHING, *tags)))
         try:
             entry = await self._entries.read(keys)
             if entry.stamp is None:

@@ -5,6 +5,7 @@ later (`replay`): caches and readers do not mind hearing twice.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import Context
@@ -13,6 +14,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 from sqlalchemy import any_, bindparam, cast, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL, TEXT
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
@@ -26,6 +28,8 @@ from services.backends.tags import raise_tags
 from services.domain.errors import CrierError
 from services.domain.events import Event
 from services.models.outbox import OutboxRow
+
+_log = logging.getLogger(__name__)
 
 _REPLAY_LOCK = 0x4F555442
 """One worker replays at a time: two would tell one user's events out of order."""
@@ -93,10 +97,13 @@ class OutboxRelay:
         return str(written.scalars().first())
 
     async def tell(self, entries: Sequence[OutboxEntry]) -> None:
-        """Raise the tags, publish the events, and have the rows deleted soon. Without Redis the rows stay for later."""
+        """Raise the tags, publish the events, and have the rows deleted soon. Without Redis the rows stay for later,
+        and so long this process does not read what the tags should have ended."""
         try:
             await self._announce([entry.event for entry in entries])
-        except RedisAway:
+        except (RedisAway, ResponseError) as error:
+            self._gate.distrust()
+            _log.info("events wait in the outbox", extra={"count": len(entries), "reason": str(error)})
             return
         self._told.extend(entry.id for entry in entries)
         if self._deleting is None:

@@ -13,14 +13,18 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError
+from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.backends.tags import EVERYTHING, tag_key
 from services.domain.errors import Unavailable
 
 T = TypeVar("T")
 
 _AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
+_CANNOT_SAVE = "MISCONF"
+"""In the words of a Redis that reads but refuses every write, because it cannot save them: tags cannot be raised there,
+so it is as good as away."""
 _LATE = 1.5
 _QUEUES_FOR = 5
 """How many time-outs a caller may wait for a connection: to go without Redis when it is busy would only add load."""
@@ -36,8 +40,9 @@ class RedisGate:
     """One bounded pool of connections, and one flag that says whether Redis is there.
 
     The first failure raises the flag; from then on callers are refused at once, until a probe in the background, first
-    immediately and then once a second, finds Redis again. A connection that broke while idle is replaced unnoticed;
-    no command is sent twice. `max_connections` holds for the client's pool, and again for what `read_many` keeps.
+    immediately and then once a second, finds Redis again, and has it forget what was cached before: commits meanwhile
+    could not say what they changed. A connection that broke while idle is replaced unnoticed; no command is sent
+    twice. `max_connections` holds for the client's pool, and again for what `read_many` keeps.
     """
 
     def __init__(
@@ -89,11 +94,16 @@ class RedisGate:
 
     @property
     def is_settled(self) -> bool:
-        """Whether Redis is there and has been for long enough that what it missed while away has been made good."""
+        """Whether Redis is there, and has been for long enough that all processes know it."""
         return self._probing is None and time.monotonic() - self._back_at >= self._settle
 
+    def distrust(self) -> None:
+        """Redis could not be told of a change, away or not: what it has cached is left alone for a while."""
+        self._back_at = time.monotonic()
+
     async def run(self, call: Callable[[Redis], Awaitable[T]]) -> T:
-        """Call Redis. Raises RedisAway at once while it is away; what Redis itself refuses stays a ResponseError."""
+        """Call Redis. Raises RedisAway at once while it is away; a single command that Redis refuses stays a
+        ResponseError."""
         async with self._passage():
             return await call(self.client)
 
@@ -138,6 +148,11 @@ class RedisGate:
             if outages == self._outages and not is_our_fault:
                 self._note_outage()
             raise RedisAway("Redis cannot be reached.", retry_after=_PROBE_EVERY) from error
+        except ResponseError as error:
+            if _CANNOT_SAVE not in str(error):
+                raise
+            self._note_outage()
+            raise RedisAway("Redis refuses to write.", retry_after=_PROBE_EVERY) from error
         finally:
             self._slots.release()
 
@@ -167,12 +182,12 @@ class RedisGate:
             if await self._answers():
                 break
             await asyncio.sleep(_PROBE_EVERY)
-        self._back_at = time.monotonic()
+        self.distrust()
         self._probing = None
 
     async def _answers(self) -> bool:
         try:
-            await self.client.ping()
+            await self.client.delete(tag_key(EVERYTHING))
         except (RedisError, OSError):
             return False
         return True

@@ -1,7 +1,8 @@
 """Cache tags: each has a version in Redis, and a cached value counts only while the versions it was made under stand.
 
 A version is no counter: it is random, so that one which was lost (FLUSHALL, eviction, expiry) can never come again and
-bring an old value back to life.
+bring an old value back to life. So a tag is raised by deleting its version, which a Redis that is out of memory does
+too; whoever reads next makes a new one.
 """
 
 import secrets
@@ -13,6 +14,9 @@ from redis.asyncio.client import Pipeline
 VERSION_BYTES = 8
 LIFETIME = timedelta(days=2)
 """A version nobody raises is forgotten after this; values made under it are misses then."""
+
+EVERYTHING = "everything"
+"""The tag of every value. It is raised where Redis comes back from an outage, during which tags could not be."""
 
 
 def tag_key(tag: str) -> str:
@@ -26,6 +30,6 @@ def new_version() -> bytes:
 
 
 def raise_tags(pipeline: Pipeline, tags: Iterable[str]) -> None:
-    """Give each tag a new version: whatever was cached under it is stale, also what is being loaded right now."""
+    """Take each tag's version away: whatever was cached under it is dead, also what is being loaded right now."""
     for tag in tags:
-        pipeline.set(tag_key(tag), new_version(), ex=LIFETIME)
+        pipeline.delete(tag_key(tag))

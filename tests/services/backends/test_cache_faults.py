@@ -1,6 +1,7 @@
 """The cache when Redis or a loader fails: never a reason for an error, never an old value."""
 
 import asyncio
+import statistics
 import time
 from datetime import timedelta
 from typing import Any
@@ -91,15 +92,20 @@ async def test_redis_that_fails_in_mid_load_changes_no_answer(
     await cache.close()
 
 
-async def test_absent_redis_costs_nothing_once_noticed(own_redis: OwnRedis, own_gate: RedisGate) -> None:
-    """A hundred answers while Redis is frozen take far less than a hundred time-outs: one was waited for."""
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+async def test_absent_redis_costs_nothing_once_noticed(own_redis: OwnRedis, own_gate: RedisGate, fault: str) -> None:
+    """One time-out is waited for; from then on an answer takes at most 5 ms longer than its load (by the median: the
+    machine has other things to do)."""
     cache = make_cache(own_gate)
     source = Source(b"value")
-    own_redis.freeze()
-    began = time.monotonic()
-    for _ in range(100):
+    getattr(own_redis, fault)()
+    took = []
+    for _ in range(300):
+        began = time.perf_counter()
         assert await ask(cache, source.load) == b"value"
-    assert time.monotonic() - began < 2  # a time-out each would be 20
+        took.append(time.perf_counter() - began)
+    assert sum(took) < 2  # a time-out each would be 150
+    assert statistics.median(took[1:]) < 0.005
     own_redis.thaw()
     await cache.close()
 
@@ -118,6 +124,42 @@ async def test_value_from_before_an_outage_is_not_trusted_at_once(own_redis: Own
     assert await ask(cache, Source(b"new").load) == b"new"
     await cache.close()
     await gate.close()
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_what_was_cached_before_an_outage_is_dead_after_it(own_redis: OwnRedis, is_trusted: bool) -> None:
+    """Commits meanwhile could not raise their tags: who notices the end raises all of them, for every process."""
+    gate, other = (RedisGate(url=own_redis.url, settle=timedelta(0)) for _ in range(2))
+    cache, elsewhere = make_cache(gate), make_cache(other)
+    assert await ask(elsewhere, Source(b"old").load) == b"old"
+    if not is_trusted:
+        own_redis.freeze()
+        assert await ask(cache, Source(b"new").load) == b"new"
+        own_redis.thaw()
+        async with asyncio.timeout(5):
+            while gate.is_away:
+                await asyncio.sleep(0.01)
+
+    assert await ask(elsewhere, Source(b"new").load) == (b"old" if is_trusted else b"new")
+    assert not other.is_away
+    for which in (cache, elsewhere):
+        await which.close()
+    await gate.close()
+    await other.close()
+
+
+async def test_redis_out_of_memory_changes_no_answer(own_redis: OwnRedis, own_gate: RedisGate) -> None:
+    """It serves what it has, keeps nothing new, and still lets a commit end what was kept before."""
+    cache = make_cache(own_gate)
+    assert await ask(cache, Source(b"old").load) == b"old"
+    await own_gate.client.config_set("maxmemory", 1)
+    assert await ask(cache, Source(b"new").load) == b"old"
+
+    await raise_tag(own_gate)
+
+    for value in (b"1", b"2"):
+        assert await ask(cache, Source(value).load) == value
+    await cache.close()
 
 
 async def test_foreign_bytes_are_a_miss(cache: CacheService, gate: RedisGate) -> None:

@@ -19,6 +19,7 @@ from services.backends.redis import RedisGate
 from services.backends.transactions import DatabaseTransactionService, Transaction
 from services.domain.events import Event
 from tests.faulty import OwnRedis
+from tests.services.backends.caching import Source, ask, make_cache
 
 AT_ONCE = timedelta(0)
 
@@ -103,10 +104,35 @@ async def test_dead_redis_loses_no_event(db: Database, own_redis: OwnRedis, own_
     async with asyncio.timeout(3):
         while own_gate.is_away:
             await asyncio.sleep(0.02)
+    await own_gate.client.set("crier:tag:posts", b"old")
     assert await relay.replay(older_than=AT_ONCE) == 1
-    assert await own_gate.client.get("crier:tag:posts") is not None
+    assert await own_gate.client.get("crier:tag:posts") is None
     assert await rows(db) == 0
     await relay.close()
+
+
+async def test_writer_whom_redis_cannot_hear_reads_its_own_write(
+    db: Database, own_redis: OwnRedis, relay: OutboxRelay
+) -> None:
+    """Every connection to Redis is in use when a commit wants to raise its tags: Redis is not away for that, but until
+    the event is told this process does not believe what is cached."""
+    gate = RedisGate(url=own_redis.url, max_connections=1, timeout=timedelta(milliseconds=20))
+    busy = OutboxRelay(database=db, gate=gate)
+    service = DatabaseTransactionService(database=db, outbox=busy, random=Random(1))  # noqa: S311 — jitter
+    cache = make_cache(gate)
+    assert await ask(cache, Source(b"before").load) == b"before"
+
+    holding = asyncio.create_task(gate.run(lambda _: asyncio.sleep(0.3)))
+    await asyncio.sleep(0)
+    await service.execute_in_transaction(emit(uuid4(), 1, tags=("posts",)))
+    await holding
+
+    assert not gate.is_away
+    assert await ask(cache, Source(b"after").load) == b"after"
+    assert await rows(db) == 1
+    assert await relay.replay(older_than=AT_ONCE) == 1
+    await cache.close()
+    await gate.close()
 
 
 async def test_several_workers_replay_each_event_once_and_in_order(

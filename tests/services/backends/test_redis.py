@@ -114,6 +114,28 @@ async def test_refusal_by_redis_is_no_outage(gate: RedisGate) -> None:
     assert not gate.is_away
 
 
+async def test_redis_that_cannot_save_is_as_good_as_away(own_redis: OwnRedis, own_gate: RedisGate) -> None:
+    """It refuses every write, so that no tag can be raised there; what it has is left alone until it can save again."""
+    client = own_gate.client
+    folder = (await client.config_get("dir"))["dir"]
+    await client.config_set("dir", "/proc")
+    await client.config_set("save", "3600 1")
+    await client.bgsave()
+    async with asyncio.timeout(5):
+        while (await client.info("persistence"))["rdb_last_bgsave_status"] == "ok":
+            await asyncio.sleep(0.02)
+
+    with pytest.raises(RedisAway):
+        await own_gate.run(lambda client: client.set("key", "value"))
+    await asyncio.sleep(0.05)
+    assert own_gate.is_away
+
+    await client.config_set("dir", folder)
+    await client.config_set("save", "")
+    await until_back(own_gate)
+    assert await own_gate.run(lambda client: client.set("key", "value"))
+
+
 async def test_busy_pool_is_no_outage(own_redis: OwnRedis) -> None:
     """Who finds every connection taken is refused soon; Redis is not declared away for it."""
     gate = RedisGate(url=own_redis.url, max_connections=2, timeout=timedelta(milliseconds=20))
