@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types contracts schema snapshot lock clean setup setup-dev
+.PHONY: help run test fuzz check format lint types contracts schema snapshot lock clean setup setup-dev
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -14,6 +14,9 @@ run: setup ## Start everything here: PostgreSQL, Redis, API, worker and sandbox,
 
 test: setup-dev ## Run every test on real servers of its own
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: setup-dev ## Send 45,000 made-up requests, bodies and frames to a live API
+	@FUZZ_SHARE=1 $(BIN)/python -m pytest -n 0 -s tests/fuzz
 
 check: setup-dev lint types contracts snapshot test ## All that must hold before a change lands
 
@@ -45,11 +48,11 @@ lock: setup-dev ## Resolve the dependencies anew, with hashes
 		--no-annotate --quiet --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove what the targets above made, but for data
-	rm -rf .venv .assets .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .assets tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A stamp is as new as the lock file that was installed.
 setup: .venv/run.stamp .assets/stamp
-setup-dev: .venv/dev.stamp .assets/stamp
+setup-dev: .venv/dev.stamp .assets/stamp tests/clients/node_modules/.stamp
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Crier needs Python 3.11 or newer: make PYTHON=python3.12")'
@@ -68,3 +71,6 @@ setup-dev: .venv/dev.stamp .assets/stamp
 
 .assets/stamp: app/pages/package.json app/pages/package-lock.json app/pages/build.mjs app/pages/graphiql.js | .venv/run.stamp
 	@$(BIN)/python -m app.assets && touch $@ || echo "Crier runs without GraphiQL's assets for now."
+
+tests/clients/node_modules/.stamp: tests/clients/package-lock.json | .venv/dev.stamp
+	@$(BIN)/python -m tests.clients.packages && touch $@ || echo "The examples in tests/clients cannot be run for now."

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app import assets
-from app.assets import PAGES, SOURCES, AssetsUnavailable, assets_stamp, build_assets, find_node
+from app.assets import PAGES, SOURCES, AssetsUnavailable, assets_stamp, build_assets
+from app.npm import find_node
+from tests.clients.packages import CLIENTS
 
 
 def test_build_runs_once_per_state_of_its_sources(tmp_path: Path) -> None:
@@ -32,9 +33,10 @@ def test_stamp_changes_with_every_source(tmp_path: Path) -> None:
     assert len(stamps) == 1 + len(SOURCES)
 
 
-def test_lock_pins_every_package_and_names_no_registry() -> None:
+@pytest.mark.parametrize("folder", [PAGES, CLIENTS], ids=["pages", "clients"])
+def test_lock_pins_every_package_and_names_no_registry(folder: Path) -> None:
     """Integrity for each, no address of any: npm takes the registry that the machine is set up for."""
-    packages = json.loads((PAGES / "package-lock.json").read_text())["packages"]
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
     packages.pop("")
 
     assert packages
@@ -71,4 +73,4 @@ def test_failed_build_says_what_npm_said_and_leaves_nothing(tmp_path: Path, monk
     with pytest.raises(AssetsUnavailable, match="ECONNREFUSED"):
         build_assets(tmp_path / "assets")
     assert list((tmp_path / "assets").iterdir()) == []
-    assert assets.find_node().is_usable()
+    assert find_node().is_usable()
