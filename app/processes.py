@@ -17,6 +17,7 @@ from app.sandbox import create_sandbox
 from app.serving import bind, serving
 from app.settings import Settings, milliseconds
 from app.shutdown import stop_on_signals
+from services.domain.health import HealthStatus
 
 
 def serve_api(settings: Settings) -> int:
@@ -37,11 +38,12 @@ def serve_api(settings: Settings) -> int:
 
 
 def run_worker(settings: Settings) -> int:
-    """A worker, until a signal; with WORKER_PORT set it tells its health there."""
+    """A worker, until a signal; with WORKER_PORT set it tells its health there, also while it drains."""
 
     async def work(container: Container) -> None:
-        stop = stop_on_signals()
+        stop = stop_on_signals(then=container.health.begin_stopping)
         worker = container.worker()
+        container.health.watch("worker", worker.check, HealthStatus.UNFIT)
         if settings.worker_port is None:
             await worker.run(stop)
             return

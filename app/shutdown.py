@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import structlog
 
@@ -12,9 +13,9 @@ FORCED = 130
 """The exit code of a process that was not given the time to drain."""
 
 
-def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets. A second signal ends the process on the spot: leases and the outbox see to
-    it that nothing is lost even then."""
+def stop_on_signals(then: Callable[[], None] = lambda: None) -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets, `then` being called at once. A second signal ends the process on the spot:
+    leases and the outbox see to it that nothing is lost even then."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -24,6 +25,7 @@ def stop_on_signals() -> asyncio.Event:
             os._exit(FORCED)
         log.info("shutdown.asked", signal=number.name)
         stop.set()
+        then()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)

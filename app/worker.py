@@ -6,6 +6,7 @@ running publications finish within the grace period, and hands the rest back.
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ import structlog
 
 from services.backends.database import Database
 from services.backends.notices import Notices
+from services.domain.health import Finding, HealthStatus
 from services.domain.ids import new_id
+from services.health import LONGEST_SILENCE
 from services.publishing.claiming import Claimer
 from services.publishing.publisher import Publisher
 from services.queries.claims import Claim, seconds_until_due
@@ -68,11 +71,18 @@ class Worker:
         self._grace = grace
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._wake = asyncio.Event()
+        self._looked_at = time.monotonic()
 
     @property
     def publishing(self) -> int:
         """How many targets this worker holds now."""
         return len(self._running)
+
+    async def check(self) -> Finding:
+        """Whether it still looks for work. One that cannot is to be started anew: others do its work meanwhile."""
+        silence = time.monotonic() - self._looked_at
+        status = HealthStatus.UNFIT if silence > LONGEST_SILENCE.total_seconds() else HealthStatus.OK
+        return Finding(status, f"{self.publishing} in hand, looked for work {silence:.1f} s ago")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain."""
@@ -89,6 +99,7 @@ class Worker:
             for attendant in attendants:
                 attendant.cancel()
             await asyncio.gather(*attendants, return_exceptions=True)
+        await self._say_goodbye()
         log.info("worker.stopped", worker=str(self.id))
 
     async def _work(self) -> None:
@@ -99,6 +110,7 @@ class Worker:
             for claim in claims:
                 self._start(claim)
             pause = SHORTEST_SLEEP if claims and len(claims) == room else await self._until_due()
+            self._looked_at = time.monotonic()
         except Exception:
             log.exception("worker.claim_failed")
             pause = AFTER_TROUBLE
@@ -146,6 +158,9 @@ class Worker:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    async def _say_goodbye(self) -> None:
+        """Once nothing beats any more: whoever is silent without a good-bye counts as dead."""
         try:
             async with self._database.begin() as c:
                 await remove_worker(c, self.id)

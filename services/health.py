@@ -21,7 +21,7 @@ from services.domain.errors import CrierError, Overloaded
 from services.domain.health import Finding, HealthCheck, HealthReport, HealthStatus
 from services.guards.circuit_breaker import CircuitBreakerService
 from services.queries.queue import list_workers, read_queue
-from services.queries.server import find_revision, read_time
+from services.queries.server import find_revision
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ Check = Callable[[], Awaitable[Finding]]
 
 LONGEST_SILENCE = timedelta(seconds=30)
 """After which a worker counts as dead; it beats every few seconds."""
+MISSED_FOR = timedelta(minutes=10)
+"""So long a worker that died without a word is told of, others beating or not; then it counts as replaced."""
 LATEST = timedelta(seconds=60)
 """How late a due post may be before somebody should look."""
 
@@ -45,6 +47,7 @@ class HealthService:
         version: str,
         revision: str,
         clock: Callable[[], float] = time.monotonic,
+        longest_silence: timedelta = LONGEST_SILENCE,
         kept_for: timedelta = timedelta(seconds=1),
         patience: timedelta = timedelta(seconds=1),
     ) -> None:
@@ -55,6 +58,7 @@ class HealthService:
         self._version = version
         self._revision = revision
         self._clock = clock
+        self._longest_silence = longest_silence
         self._kept_for = kept_for.total_seconds()
         self._patience = patience
         self._is_stopping = False
@@ -84,6 +88,10 @@ class HealthService:
     def begin_stopping(self) -> None:
         """From now on this process is unfit: whoever sends it requests should send them elsewhere."""
         self._is_stopping = True
+
+    def watch(self, name: str, check: Check, at_worst: HealthStatus) -> None:
+        """Look at a part that only this process has, too; `at_worst` is what its failure means."""
+        self._checks[name] = (check, at_worst)
 
     async def check(self) -> HealthReport:
         """The state of everything, at most `kept_for` old; takes `patience` at the longest."""
@@ -144,12 +152,16 @@ class HealthService:
 
     async def _check_workers(self) -> Finding:
         async with self._database.connect() as connection:
-            workers, now = await list_workers(connection), await read_time(connection)
-        alive = [worker for worker in workers if now - worker.last_beat_at <= LONGEST_SILENCE]
+            workers = await list_workers(connection)
+        silences = [worker.as_of - worker.last_beat_at for worker in workers]
+        alive = [silence for silence in silences if silence <= self._longest_silence]
         if not alive:
-            return Finding(HealthStatus.DEGRADED, f"no worker beat for {LONGEST_SILENCE.total_seconds():g} s")
-        newest = max(worker.last_beat_at for worker in alive)
-        return Finding(HealthStatus.OK, f"{len(alive)} alive, last beat {(now - newest).total_seconds():.1f} s ago")
+            return Finding(HealthStatus.DEGRADED, f"no worker beat for {self._longest_silence.total_seconds():g} s")
+        detail = f"{len(alive)} alive, last beat {min(alive).total_seconds():.1f} s ago"
+        dead = [silence for silence in silences if self._longest_silence < silence <= MISSED_FOR]
+        if dead:
+            return Finding(HealthStatus.DEGRADED, f"{detail}; {len(dead)} silent for {max(dead).total_seconds():.0f} s")
+        return Finding(HealthStatus.OK, detail)
 
     async def _check_queue(self) -> Finding:
         async with self._database.connect() as connection:

@@ -94,9 +94,9 @@ async def test_everything_well_is_ok(rig: Rig) -> None:
     assert (checks["workers"].detail or "").startswith("1 alive")
 
 
-@pytest.mark.parametrize("silent_for", [None, timedelta(seconds=31)])
-async def test_dead_worker_is_degraded_and_never_ok(rig: Rig, silent_for: timedelta | None) -> None:
-    """None at all, or one that has not beaten for half a minute; one that beats beside it makes good."""
+@pytest.mark.parametrize("silent_for", [None, timedelta(minutes=11), timedelta(hours=2)])
+async def test_without_a_worker_is_degraded_and_never_ok(rig: Rig, silent_for: timedelta | None) -> None:
+    """None at all, or one that died long ago; one that beats in its place makes good."""
     if silent_for is not None:
         await rig.add_worker(silent_for=silent_for)
     report = await rig.health.check()
@@ -104,6 +104,16 @@ async def test_dead_worker_is_degraded_and_never_ok(rig: Rig, silent_for: timede
     assert by_name(report)["workers"].status is DEGRADED
     await rig.add_worker(silent_for=timedelta(seconds=20))
     assert (await rig.health.check()).status is OK
+
+
+@pytest.mark.parametrize("silent_for", [timedelta(seconds=31), timedelta(minutes=9)])
+async def test_dead_worker_is_degraded_though_others_live(rig: Rig, silent_for: timedelta) -> None:
+    """It went without a word: somebody should look, for some minutes."""
+    await rig.add_worker(silent_for=silent_for)
+    await rig.add_worker()
+    report = await rig.health.check()
+    assert report.status is DEGRADED
+    assert (by_name(report)["workers"].detail or "").endswith(f"; 1 silent for {silent_for.total_seconds():.0f} s")
 
 
 @pytest.mark.parametrize(("late", "status"), [(30, OK), (90, DEGRADED)])
@@ -222,31 +232,45 @@ async def test_check_that_hangs_is_reported_and_not_begun_again(rig: Rig) -> Non
     assert (await rig.look())["pool"].status is OK
 
 
+class OwnPostgres:
+    """A PostgreSQL of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.servers = EmbeddedServers(data_dir=folder, redis=False, durable=False)
+        self._postmaster: psutil.Process | None = None
+
+    def start(self) -> str:
+        """Start it; its URL."""
+        others = set(psutil.Process().children())
+        url = self.servers.start().database_url
+        [self._postmaster] = set(psutil.Process().children()) - others
+        return url
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to every process of it."""
+        assert self._postmaster is not None
+        for process in [self._postmaster, *self._postmaster.children(recursive=True)]:
+            process.send_signal(number)
+
+
 @pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A PostgreSQL of the test's own: its URL, and its first process."""
-    others = set(psutil.Process().children())
-    servers = EmbeddedServers(data_dir=tmp_path / "own", redis=False, durable=False)
-    endpoints = servers.start()
-    [postmaster] = set(psutil.Process().children()) - others
-    yield endpoints.database_url, postmaster
-    for process in [postmaster, *postmaster.children(recursive=True)]:
-        process.send_signal(signal.SIGCONT)
-    servers.stop()
+def own_postgres(tmp_path: Path) -> Iterator[OwnPostgres]:
+    """A PostgreSQL of the test's own, not yet started."""
+    own = OwnPostgres(tmp_path / "own")
+    yield own
+    own.signal(signal.SIGCONT)
+    own.servers.stop()
 
 
-async def test_frozen_postgres_is_unfit_in_time_and_ok_after(
-    own_postgres: tuple[str, psutil.Process], rig: Rig
-) -> None:
-    """Every process of it stopped: each answer comes within the patience, and none of them piles up."""
-    url, postmaster = own_postgres
-    database = Database(url=url, pool_min=2, pool_max=5)
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+async def test_postgres_away_is_unfit_in_time_and_ok_after(own_postgres: OwnPostgres, rig: Rig, fault: str) -> None:
+    """Killed, or every process of it frozen: each answer comes within the patience, and none of them piles up."""
+    database = Database(url=own_postgres.start(), pool_min=2, pool_max=5)
     await database.open()
     rig.health._database = database
     assert (await rig.look())["database"].status is OK
 
-    for process in [postmaster, *postmaster.children(recursive=True)]:
-        process.send_signal(signal.SIGSTOP)
+    own_postgres.servers.stop() if fault == "kill" else own_postgres.signal(signal.SIGSTOP)
     for _ in range(4):
         began = time.monotonic()
         report = await rig.health.check()
@@ -256,8 +280,7 @@ async def test_frozen_postgres_is_unfit_in_time_and_ok_after(
         assert (checks["database"].status, checks["redis"].status) == (UNFIT, OK)
         assert checks["workers"].status is DEGRADED
 
-    for process in [*postmaster.children(recursive=True), postmaster]:
-        process.send_signal(signal.SIGCONT)
+    own_postgres.start() if fault == "kill" else own_postgres.signal(signal.SIGCONT)
     async with asyncio.timeout(10):
         while (await rig.look())["database"].status is not OK:
             await asyncio.sleep(0.1)
