@@ -28,6 +28,7 @@ from services.domain.breakers import BreakerPolicy
 from services.domain.drafts import Rules
 from services.domain.limits import Window, account_day, project_day
 from services.guards.api_budget import ApiBudget
+from services.guards.budget_leases import BudgetLeases
 from services.guards.circuit_breaker import CircuitBreakerService
 from services.guards.quotas import Quotas
 from services.guards.rate_limiter import RateLimiterService
@@ -142,13 +143,15 @@ class Container:
         )
 
     @cached_property
-    def budget(self) -> ApiBudget:
+    def budget(self) -> BudgetLeases:
         """What a viewer may spend on the API, by the minute."""
-        return ApiBudget(
-            gate=self.backends.gate,
-            capacity=self.settings.api_budget,
-            per_second=self.settings.api_budget / 60,
-            on_unguarded=self.metrics.note_unguarded,
+        return BudgetLeases(
+            ApiBudget(
+                gate=self.backends.gate,
+                capacity=self.settings.api_budget,
+                per_second=self.settings.api_budget / 60,
+                on_unguarded=self.metrics.note_unguarded,
+            )
         )
 
     @cached_property

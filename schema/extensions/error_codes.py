@@ -19,6 +19,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionContext, StreamExecutionResult
 from strawberry.types.execution import ExecutionResult
 
+from schema.extensions.runner import ExtensionsRunner
 from services.domain.errors import CATALOGUE, CrierError, ErrorCode, Refused
 
 _log = structlog.get_logger(__name__)
@@ -38,6 +39,12 @@ class QuietSchema(strawberry.Schema):
         return super()._get_custom_context_kwargs(*args, **options) | {
             "hide_suggestions": self.config.disable_field_suggestions
         }
+
+    def create_extensions_runner(
+        self, execution_context: ExecutionContext, extensions: list[SchemaExtension]
+    ) -> ExtensionsRunner:
+        """The same hooks in the same order, at less cost."""
+        return ExtensionsRunner(execution_context, extensions)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every client's mistake, document included, as ours; `ErrorCodes` logs what is ours."""

@@ -1,7 +1,7 @@
 """What a viewer may spend on the API: a leaky bucket of query cost in Redis.
 
 It is there to be fast, not to be true: without Redis everybody may go on, and a counter says how often that happened.
-`spend` knows nothing of requests: whoever wants to ask less often spends a block at once and deals it out himself.
+`services.guards.budget_leases` spends for several requests at once, and asks less often.
 """
 
 from collections.abc import Callable
