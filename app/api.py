@@ -53,19 +53,23 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
     settings = container.settings
     uploads = container.uploads  # opened now: a media store that cannot be used is an error at start
     options = edge_options(settings)
+    metrics = container.metrics
     authenticator = Authenticator(
         database=container.backends.database, jwts=jwt_verifier(settings, container.backends.http), now=utc_now
     )
+    subscriptions = SubscriptionCounts(most=settings.subscriptions_per_viewer)
     schema = build_schema(
         extensions=list_extensions(
             documents=DocumentCache(limits=DocumentLimits(), is_open=not settings.is_production),
             times=TimeLimits.same(options.request_timeout),
-            subscriptions=SubscriptionCounts(most=settings.subscriptions_per_viewer),
+            subscriptions=subscriptions,
             budget=container.budget,
         ),
         field_suggestions=not settings.is_production,
     )
     streams = OpenStreams()
+    metrics.show("crier_subscriptions_open", lambda: subscriptions.total)
+    metrics.show("crier_sockets_open", lambda: len(streams))
     app = create_app(
         services=container.services,
         schema=schema,
@@ -73,10 +77,11 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
         streams=streams,
         options=options,
         now=utc_now,
+        meter=metrics.requests,
         graphiql=None if settings.is_production else GraphiQL(assets=find_assets(), token=demo_token),
         more_routes=[
             *Media(uploads=uploads, identify=authenticator.identify).routes(),
-            *metrics_routes(container.metrics, token=secret_of(container.settings.metrics_token)),
+            *metrics_routes(metrics, container.standing, token=secret_of(settings.metrics_token)),
         ],
     )
     try:
@@ -90,9 +95,10 @@ def worker_api(container: Container) -> Starlette:
     return assemble(
         [
             *health_routes(container.health),
-            *metrics_routes(container.metrics, token=secret_of(container.settings.metrics_token)),
+            *metrics_routes(container.metrics, container.standing, token=secret_of(container.settings.metrics_token)),
         ],
         edge_options(container.settings),
+        container.metrics.requests,
     )
 
 

@@ -28,6 +28,7 @@ from app.middleware import (
     answer_fault,
     answer_http_error,
 )
+from app.noting import Meter
 from app.oauth import oauth_routes
 from app.options import EdgeOptions
 from app.streams import OpenStreams
@@ -46,6 +47,7 @@ def create_app(
     streams: OpenStreams,
     options: EdgeOptions,
     now: Callable[[], datetime],
+    meter: Meter,
     graphiql: GraphiQL | None = None,
     more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
@@ -57,6 +59,7 @@ def create_app(
         streams=streams,
         options=options,
         now=now,
+        meter=meter,
         page=None if graphiql is None else partial(_answer_browser, graphiql),
     )
     return assemble(
@@ -69,20 +72,21 @@ def create_app(
             *more_routes,
         ],
         options,
+        meter,
     )
 
 
-def assemble(routes: Sequence[BaseRoute], options: EdgeOptions) -> Starlette:
+def assemble(routes: Sequence[BaseRoute], options: EdgeOptions, meter: Meter) -> Starlette:
     """Routes behind the middleware, with every refusal answered as GraphQL JSON."""
-    app = Starlette(routes=routes, middleware=list_middleware(options), exception_handlers=list_handlers())
+    app = Starlette(routes=routes, middleware=list_middleware(options, meter), exception_handlers=list_handlers())
     app.router.redirect_slashes = False  # an address is right or it is not: a redirect would answer without a code
     return app
 
 
-def list_middleware(options: EdgeOptions) -> list[Middleware]:
+def list_middleware(options: EdgeOptions, meter: Meter) -> list[Middleware]:
     """The first sees a request first and its answer last."""
     return [
-        Middleware(RequestLog),
+        Middleware(RequestLog, meter=meter),
         Middleware(SafeHeaders, is_production=options.is_production),
         Middleware(
             Origins,

@@ -10,7 +10,7 @@ import structlog
 
 from app.backends import Backends
 from app.embedded import Endpoints
-from app.metrics import Metrics
+from app.metrics import Metrics, Standing
 from app.migrating import newest_revision
 from app.platforms import platforms_of
 from app.settings import Settings, milliseconds
@@ -54,9 +54,6 @@ log = structlog.get_logger(__name__)
 PATIENCE = timedelta(seconds=60)
 """With the lease before it: a step of unknown outcome is known, or put before its person, within two minutes."""
 
-SWEPT_AT_ONCE = 1_000
-"""Quota slots forgotten in one transaction."""
-
 MEDIA_LINK_LIFE = timedelta(days=6 * 366)
 """Longer than a post can lie ahead; addresses are signed anew when they are handed to a platform."""
 
@@ -91,14 +88,29 @@ class Container:
             health=self.health,
             optimizer=QueryOptimizerService(),
             last_known=LastKnown(),
+            on_batch=self.metrics.note_batch,
         )
 
     @cached_property
     def metrics(self) -> Metrics:
         """What this process counts."""
-        metrics = Metrics()
-        metrics.watch_pool(self.backends.database.usage)
+        metrics = Metrics(version=VERSION)
+        metrics.show_pool(self.backends.database.usage)
+        metrics.show_cache(lambda: self.backends.cache.own_stats)
         return metrics
+
+    @cached_property
+    def standing(self) -> Standing:
+        """How things stand, for the metrics."""
+        youtube = Platform.YOUTUBE
+        return Standing(
+            metrics=self.metrics,
+            database=self.backends.database,
+            gate=self.backends.gate,
+            breakers=self.breakers,
+            limits=self.limits,
+            project_windows={youtube: project_day(youtube, self.settings.daily_limit_youtube_project)},
+        )
 
     @cached_property
     def health(self) -> HealthService:
@@ -224,6 +236,7 @@ class Container:
             now=self.now,
             lease_for=milliseconds(self.settings.publish_lease),
             missed_after=milliseconds(self.settings.missed_after),
+            watch=self.metrics,
         )
 
     @cached_property
@@ -242,27 +255,34 @@ class Container:
             endings=self.endings,
             media_url=self.links.renew,
             now=self.now,
+            watch=self.metrics,
         )
 
     def worker(self) -> Worker:
         """A worker with all its duties."""
-        transactions = self.backends.transactions
+        watched = self.metrics.watched
         url = self.endpoints.database_url
-        return Worker(
+        worker = Worker(
             database=self.backends.database,
             claimer=self.claimer,
             publisher=self.publisher,
             notices=None if self.settings.db_through_pgbouncer else Notices(url=url, channel=DUE_SOON),
             duties=[
-                Duty("rescue", timedelta(seconds=2), lambda: rescue_targets(transactions)),
-                Duty("outbox", timedelta(milliseconds=500), self.backends.outbox.replay),
-                Duty("tokens", timedelta(seconds=30), self.tokens.refresh_due),
-                Duty("quotas", timedelta(minutes=1), self._sweep_quotas),
+                Duty("rescue", timedelta(seconds=2), watched("rescue", self._rescue)),
+                Duty("outbox", timedelta(milliseconds=500), watched("outbox", self.backends.outbox.replay)),
+                Duty("tokens", timedelta(seconds=30), watched("tokens", self.tokens.refresh_due)),
+                Duty("quotas", timedelta(minutes=1), watched("quotas", self.limits.sweep)),
             ],
             concurrency=self.settings.worker_concurrency,
             lease_for=milliseconds(self.settings.publish_lease),
             grace=milliseconds(self.settings.shutdown_grace),
         )
+        self.metrics.show("crier_publishing", lambda: worker.publishing)
+        self.metrics.show("crier_worker_concurrency", lambda: self.settings.worker_concurrency)
+        return worker
+
+    async def _rescue(self) -> None:
+        self.metrics.note_rescued(await rescue_targets(self.backends.transactions))
 
     def _windows(self, target: DueTarget) -> list[Window]:
         """The windows that bind one publication, ours and the platforms' own."""
@@ -276,9 +296,3 @@ class Container:
             case Platform.YOUTUBE:
                 windows.append(project_day(target.platform, settings.daily_limit_youtube_project))
         return windows
-
-    async def _sweep_quotas(self) -> None:
-        swept = SWEPT_AT_ONCE
-        while swept == SWEPT_AT_ONCE:
-            async with self.backends.database.begin() as c:
-                swept = await self.quotas.sweep(c, most=SWEPT_AT_ONCE)

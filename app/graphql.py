@@ -26,6 +26,7 @@ from app.answers import codes_of, result_response
 from app.auth import Authenticator
 from app.faults import BadRequest, fault_response
 from app.negotiation import EVENT_STREAM, PLAIN_JSON, choose_media_type
+from app.noting import Meter, note_asked, note_found, noting
 from app.operations import OperationRequest, read_request, read_time_asked
 from app.options import EdgeOptions
 from app.sockets import SocketAdapter, SocketHandler, SocketSession
@@ -34,6 +35,7 @@ from app.streams import OpenStreams
 from schema.extensions.error_codes import failed_result
 from schema.extensions.plan import PLAN_ASKED
 from schema.extensions.request_timeout import TIME_ASKED
+from services.backends.statements import tally_statements
 from services.domain.errors import CrierError, Unauthenticated
 from services.domain.viewers import Viewer
 
@@ -74,6 +76,7 @@ class GraphQLView(GraphQL[Any, None]):
         streams: OpenStreams,
         options: EdgeOptions,
         now: Callable[[], datetime],
+        meter: Meter,
         page: Callable[[Request], Response | None] | None = None,
     ) -> None:
         """`page` answers a browser, and gives None for everything else."""
@@ -89,6 +92,7 @@ class GraphQLView(GraphQL[Any, None]):
         self.streams = streams
         self.options = options
         self.now = now
+        self.meter = meter
         self._new_context = new_context
         self._page = page
 
@@ -137,14 +141,16 @@ class GraphQLView(GraphQL[Any, None]):
             asked = await read_request(
                 request, most_bytes=self.options.most_body_bytes, patience=self.options.request_timeout
             )
-            request.state.noted["operation"] = asked.operation_name
-            request.state.noted["viewer"] = None if viewer is None else viewer.credential
+            note_asked(request.state.noted, asked.operation_name, viewer)
             if media_type == EVENT_STREAM:
                 return self._stream(request, asked, viewer, time_asked)
             async with self.operation_context(viewer, correlation_id, time_asked) as context:
                 if request.headers.get("x-crier-plan") == "1" and self._may_see_plans(viewer):
                     context.extras[PLAN_ASKED] = True
-                result = await self._execute(asked, context, correlation_id, is_get=request.method == "GET")
+                with tally_statements() as tally:
+                    result = await self._execute(asked, context, correlation_id, is_get=request.method == "GET")
+                note_found(request.state.noted, asked.operation_name, context.extras)
+                request.state.noted["statements"] = tally.statements
                 request.state.noted["codes"] = codes_of(result)
                 return result_response(
                     result, media_type=media_type, correlation_id=correlation_id, extras=context.extras
@@ -181,6 +187,7 @@ class GraphQLView(GraphQL[Any, None]):
         correlation_id: str = request.state.correlation_id
         authorization = request.headers.get("authorization")
         allowed = _BY_GET if request.method == "GET" else _BY_POST
+        request.state.noted["codes"] = []
 
         async def check() -> None:
             await self.authenticator.identify(authorization)
@@ -195,8 +202,10 @@ class GraphQLView(GraphQL[Any, None]):
                     operation_extensions=asked.extensions,
                     allowed_operation_types=allowed | {OperationType.SUBSCRIPTION},
                 )
-                async with aclosing(stream):
-                    async for result in stream:
+                name, extras = asked.operation_name, context.extras
+                watched = noting(stream, request.state.noted, asked_name=name, extras=extras, meter=self.meter)
+                async with aclosing(watched):
+                    async for result in watched:
                         yield result
 
         stream = EventStream(

@@ -29,6 +29,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.faults import BadRequest, fault_response
+from app.noting import Meter
 from app.operations import read_time_asked
 from schema.extensions.error_codes import code_error
 from services.backends.deadline import deadline_in
@@ -41,10 +42,11 @@ _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 class RequestLog:
-    """Gives every request an id, the client's where that is sane, and logs one line when it has ended."""
+    """Gives every request an id, the client's where that is sane, and logs and counts it once when it has ended."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, meter: Meter) -> None:
         self._app = app
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, then log."""
@@ -65,15 +67,19 @@ class RequestLog:
             await send(message)
 
         began = time.perf_counter()
+        self._meter.in_progress += 1
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            milliseconds = round(1000 * (time.perf_counter() - began), 2)
+            seconds = time.perf_counter() - began
+            self._meter.in_progress -= 1
+            if scope["type"] == "http":
+                self._meter.note_http(scope["path"], noted, seconds)
             _log.info(
                 "request" if scope["type"] == "http" else "socket closed",
                 method=scope.get("method", "GET"),
                 path=scope["path"],
-                ms=milliseconds,
+                ms=round(1000 * seconds, 2),
                 **noted,
             )
 
@@ -179,6 +185,7 @@ class Surprises:
             if is_begun:
                 raise _Broken from None  # half an answer is out: only a broken connection can say so
             fault = error if isinstance(error, CrierError) else CrierError(coded.message)
+            scope["state"]["noted"]["codes"] = [fault.code.value]
             await fault_response(fault, correlation_id=correlation_id)(scope, receive, send)
 
 
@@ -217,7 +224,7 @@ class TimeLimit:
 def answer_fault(request: Request, error: Exception) -> Response:
     """The answer to an error that a handler raised on purpose."""
     assert isinstance(error, CrierError)  # noqa: S101 — registered for this class alone
-    return fault_response(error, correlation_id=request.state.correlation_id)
+    return _refuse(request, error)
 
 
 def answer_http_error(request: Request, error: Exception) -> Response:
@@ -226,4 +233,9 @@ def answer_http_error(request: Request, error: Exception) -> Response:
     fault: CrierError = BadRequest(error.detail, status=error.status_code, headers=error.headers)
     if error.status_code == 404:
         fault = NotFound("There is nothing at this address.")
+    return _refuse(request, fault)
+
+
+def _refuse(request: Request, fault: CrierError) -> Response:
+    request.state.noted["codes"] = [fault.code.value]
     return fault_response(fault, correlation_id=request.state.correlation_id)

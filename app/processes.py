@@ -92,7 +92,9 @@ def run_with_container(settings: Settings, main: Callable[[Container], Awaitable
 async def open_container(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Container]:
     """A container over open backends."""
     async with open_backends(settings, endpoints) as backends:
-        yield Container(settings, endpoints, find_secret_keys(settings), backends)
+        container = Container(settings, endpoints, find_secret_keys(settings), backends)
+        async with container.metrics.watching_loop():
+            yield container
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ malformed message, 4401 an operation before `connection_init`, 4403 bad or ended
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
@@ -21,9 +22,10 @@ from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
-from app.answers import codes_of
+from app.noting import note_asked, noting
 from app.socket_messages import find_fault
 from schema.extensions.error_codes import code_error
+from services.backends.statements import tally_statements
 from services.domain.errors import CrierError, RateLimited, Unauthenticated
 from services.domain.viewers import Viewer
 
@@ -165,27 +167,42 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
         """One operation from its context to its last message."""
         correlation_id = self.context.next_id()
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)  # of this operation's task alone
-        codes: list[str] = []
+        noted: dict[str, Any] = {"codes": []}
+        began = time.perf_counter()
         try:
-            async with self.view.operation_context(await self.context.identify(), correlation_id) as context:
-                results = await self.schema.stream(
-                    operation.query,
-                    variable_values=operation.variables,
-                    context_value=context,
-                    operation_name=operation.operation_name,
-                    operation_extensions=self._asked_extensions.pop(operation.id, None),
-                )
-                async with aclosing(_noting(results, codes)) as noted:
-                    await self._send_result_stream(operation, noted)
+            with tally_statements() as tally:
+                await self._run(operation, correlation_id, noted)
+            noted["statements"] = tally.statements
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             return
         except Unauthenticated:
             await self.websocket.close(_FORBIDDEN, "Forbidden")
         except Exception as error:
-            await operation.send_initial_errors([code_error(error, correlation_id)])
+            coded = code_error(error, correlation_id)
+            noted["codes"].append((coded.extensions or {})["code"])
+            await operation.send_initial_errors([coded])
         finally:
-            _log.info("operation over", name=operation.operation_name, codes=codes)
+            seconds = time.perf_counter() - began
+            self.view.meter.note_operation(noted, seconds)
+            _log.info("operation over", ms=round(1000 * seconds, 2), **noted)
+
+    async def _run(self, operation: Operation[SocketSession, None], correlation_id: str, noted: dict[str, Any]) -> None:
+        """Send what the operation gives, in a context of its own."""
+        viewer = await self.context.identify()
+        note_asked(noted, operation.operation_name, viewer)
+        async with self.view.operation_context(viewer, correlation_id) as context:
+            results = await self.schema.stream(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.operation_name,
+                operation_extensions=self._asked_extensions.pop(operation.id, None),
+            )
+            name, extras = operation.operation_name, context.extras
+            watched = noting(results, noted, asked_name=name, extras=extras, meter=self.view.meter)
+            async with aclosing(watched):
+                await self._send_result_stream(operation, watched)
 
     @staticmethod
     def _get_pre_execution_close_reason(error: Exception) -> None:
@@ -210,11 +227,3 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
             return longest
         left = (expires_at - self.view.now()).total_seconds()
         return min(longest, max(_SOON, left + _SOON))
-
-
-async def _noting(results: AsyncGenerator[Any, None], codes: list[str]) -> AsyncGenerator[Any, None]:
-    """The same results, with the codes of their errors written down."""
-    async with aclosing(results):
-        async for result in results:
-            codes.extend(codes_of(result))
-            yield result

@@ -125,6 +125,8 @@ class Worker:
         task.add_done_callback(self._ended)
 
     async def _publish(self, claim: Claim) -> None:
+        # One id for all that is logged of this attempt, as a request has; the task's context is its own.
+        structlog.contextvars.bind_contextvars(correlation_id=f"{claim.target_id.hex}.{claim.attempt}")
         try:
             await self._publisher.publish(claim)
         except Exception:
@@ -169,6 +171,7 @@ class Worker:
 
 
 async def _repeat(duty: Duty) -> None:
+    structlog.contextvars.bind_contextvars(correlation_id=f"duty.{duty.name}")
     while True:
         try:
             await duty.do()

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from resolvers.batching import BatchLoader
 from resolvers.last_known import LastKnown
-from resolvers.loaders import Loaders
+from resolvers.loaders import Loaders, OnBatch
 from services.accounts import AccountService
 from services.backends.cache import CacheService
 from services.backends.database import Database
@@ -56,6 +56,8 @@ class Services:
     health: HealthService
     optimizer: QueryOptimizerService
     last_known: LastKnown
+    on_batch: OnBatch | None = None
+    """Hears how many keys each dataloader reads at once."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -88,6 +90,7 @@ class Context:
             limits=self.services.limits,
             breakers=self.services.breakers,
             viewer=self.asker,
+            on_batch=self.services.on_batch,
         )
 
     @asynccontextmanager

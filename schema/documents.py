@@ -17,6 +17,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.analysis import DocumentMeasure, Measure, find_sizes, measure_document, read_sizes
+from schema.naming import OperationFacts, describe_operations
 from schema.selection import Outlines
 from services.domain.errors import CrierError, ErrorCode
 
@@ -57,6 +58,14 @@ class PreparedDocument:
     size_variables: frozenset[str]
     measures: OrderedDict[tuple[tuple[str, int], ...], DocumentMeasure] = field(default_factory=OrderedDict)
     outlines: Outlines = field(default_factory=Outlines)
+    facts: Mapping[str, OperationFacts] = field(default_factory=dict)
+    """Of its operations by name; empty where it is never run."""
+
+    def facts_of(self, name: str | None) -> OperationFacts | None:
+        """Of the operation that a client means; None where that is not clear."""
+        if name is None and len(self.facts) == 1:
+            return next(iter(self.facts.values()))
+        return self.facts.get(name or "")
 
     def measure(self, schema: GraphQLSchema, variables: Mapping[str, Any]) -> DocumentMeasure:
         """The document's measure with these variables; remembered, since pages come in few sizes."""
@@ -96,6 +105,7 @@ class DocumentCache:
             check_shape(prepared.measure(schema, {}), self.limits)
             errors = validate(schema, document, self.rules, max_errors=_ERRORS_TOLD, hide_suggestions=not self.is_open)
             prepared.errors = tuple(errors)
+            prepared.facts = {} if errors else describe_operations(document)
         except QueryTooComplex as error:
             prepared.errors = (GraphQLError(str(error), original_error=error),)
         self._prepared[text] = prepared

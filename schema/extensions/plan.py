@@ -39,14 +39,14 @@ class PlanTold(SchemaExtension):
             yield
 
     def get_results(self) -> dict[str, Any]:
-        """The plan; what was rendered counted for itself."""
+        """The plan."""
         if self._tally is None:
             return {}
         roads: list[dict[str, Any]] = self.execution_context.context.extras.get(_ROADS, [])
         return {
             "plan": {
-                "statements": self._tally.statements + sum(road.get("statements", 0) for road in roads),
-                "rows": self._tally.rows + sum(road.get("rows", 0) for road in roads),
+                "statements": self._tally.statements,
+                "rows": self._tally.rows,
                 "fields": roads,
             }
         }

@@ -18,6 +18,11 @@ class SubscriptionCounts:
         self._most = most
         self._open: Counter[str] = Counter()
 
+    @property
+    def total(self) -> int:
+        """How many are open, of all viewers."""
+        return self._open.total()
+
     def take(self, key: str) -> None:
         """Count one more; raises RateLimited where the viewer has as many as one may."""
         if self._open[key] >= self._most:

@@ -102,6 +102,11 @@ class CacheService:
         """How well each resolver is served, over all processes of this deploy."""
         return await self._counters.read()
 
+    @property
+    def own_stats(self) -> CacheStats:
+        """How well each resolver was served by this process since its start."""
+        return self._counters.own
+
     async def get_or_set(
         self,
         key: str,

@@ -30,8 +30,14 @@ class CacheCounters:
         self._new: Counter[tuple[str, str]] = Counter()
         self._handing_in: asyncio.Task[None] | None = None
 
+    @property
+    def own(self) -> CacheStats:
+        """What this process alone has counted; never less than before."""
+        return CacheStats(_by_resolver(self._own), is_shared=False)
+
     def count(self, resolver: str, outcome: str) -> None:
         """One more."""
+        self._own[resolver, outcome] += 1
         self._new[resolver, outcome] += 1
         if self._handing_in is None:
             self._handing_in = asyncio.create_task(self._hand_in_later(), context=Context())
@@ -42,7 +48,7 @@ class CacheCounters:
             await self._hand_in()
             stored = await self._gate.run(lambda client: client.hgetall(self._key))
         except (RedisAway, ResponseError):
-            return CacheStats(_by_resolver(self._own + self._new), is_shared=False)
+            return self.own
         counts = Counter({_split(name): int(count) for name, count in stored.items()})
         return CacheStats(_by_resolver(counts), is_shared=True)
 
@@ -80,7 +86,6 @@ class CacheCounters:
         except BaseException:
             self._new += counts
             raise
-        self._own += counts
 
 
 def _split(name: bytes | str) -> tuple[str, str]:

@@ -71,6 +71,9 @@ class Database:
         self._engine = self._connector.engine(pool_min=pool_min, pool_max=pool_max)
         self._slots = asyncio.Semaphore(pool_max)
         self._waiting = 0
+        self._waits = 0
+        self._waited = 0.0
+        self._refused = 0
         self._in_use = 0
         self._mending: set[asyncio.Task[None]] = set()
 
@@ -104,6 +107,9 @@ class Database:
             waiting=self._waiting,
             minimum=self._minimum,
             maximum=self._maximum,
+            waits=self._waits,
+            waited_seconds=self._waited,
+            refused=self._refused,
         )
 
     @asynccontextmanager
@@ -171,17 +177,22 @@ class Database:
             await self._slots.acquire()
             return
         if self._waiting >= self._max_waiting:
+            self._refused += 1
             raise Overloaded("Too many requests wait for the database.", retry_after=self._acquire_timeout)
         self._waiting += 1
+        self._waits += 1
+        began = time.monotonic()
         try:
             async with asyncio.timeout(time_left(self._acquire_timeout, headroom=HEADROOM)):
                 await self._slots.acquire()
         except TimeoutError as error:
+            self._refused += 1
             if time_left(self._acquire_timeout) < self._acquire_timeout:
                 raise TimedOut("The operation's time ended while it waited for the database.") from error
             raise Overloaded("The database is too busy.", retry_after=self._acquire_timeout) from error
         finally:
             self._waiting -= 1
+            self._waited += time.monotonic() - began
 
     async def _give_back(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
         if not driver.is_suspect:

@@ -93,6 +93,11 @@ class RedisGate:
         return self._probing is not None
 
     @property
+    def outages(self) -> int:
+        """How often it went away since the start."""
+        return self._outages
+
+    @property
     def is_settled(self) -> bool:
         """Whether Redis is there, and has been for long enough that all processes know it."""
         return self._probing is None and time.monotonic() - self._back_at >= self._settle

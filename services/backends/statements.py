@@ -41,13 +41,17 @@ _tally: ContextVar[StatementTally | None] = ContextVar("statement_tally", defaul
 
 @contextmanager
 def tally_statements() -> Iterator[StatementTally]:
-    """Count what runs inside, child tasks included; an enclosing tally does not see it."""
+    """Count what runs inside, child tasks included; an enclosing tally is told at the end."""
     tally = StatementTally()
     token = _tally.set(tally)
     try:
         yield tally
     finally:
         _tally.reset(token)
+        outer = _tally.get()
+        if outer is not None:
+            outer.statements += tally.statements
+            outer.rows += tally.rows
 
 
 def _count(rows: int) -> None:

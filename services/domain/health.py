@@ -14,6 +14,11 @@ class PoolUsage:
     waiting: int
     minimum: int
     maximum: int
+    waits: int = 0
+    """Callers that had to wait since the start, and how long they did together (seconds)."""
+    waited_seconds: float = 0.0
+    refused: int = 0
+    """Callers that got none: too many waited already, or their own wait was over."""
 
 
 class HealthStatus(StrEnum):

@@ -20,6 +20,9 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 _Settle = Callable[[AsyncConnection, Sequence[str]], Awaitable[None]]
 
+_SWEPT_AT_ONCE = 1_000
+"""Slots forgotten in one transaction."""
+
 
 class RateLimiterService:
     """The road to `Quotas` for whoever has no transaction of his own; none is open while a platform is called."""
@@ -88,6 +91,13 @@ class RateLimiterService:
         """Give a key its whole limit again, calls that still run forgiven."""
         async with self._database.begin() as connection:
             await self._quotas.clear(connection, self.window(key, platform))
+
+    async def sweep(self) -> None:
+        """Forget the slots that bind nobody any more."""
+        swept = _SWEPT_AT_ONCE
+        while swept == _SWEPT_AT_ONCE:
+            async with self._database.begin() as connection:
+                swept = await self._quotas.sweep(connection, most=_SWEPT_AT_ONCE)
 
     async def _take(self, delivery: str, window: Window) -> None:
         try:

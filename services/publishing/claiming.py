@@ -1,6 +1,6 @@
 """Taking work: what is due is claimed, deferred, blocked or missed, and all of it told, in one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from services.domain.limits import LimitReached, Window
 from services.domain.posts import TargetStatus
 from services.guards.quotas import Quotas
 from services.publishing.endings import NO_WAIT
+from services.publishing.watching import Watch
 from services.queries.claims import Claim, DueTarget, claim_targets, lock_due, lock_lost, set_aside
 from services.queries.states import settle_posts
 
@@ -37,6 +38,7 @@ class Claimer:
         now: Callable[[], datetime],
         lease_for: timedelta,
         missed_after: timedelta,
+        watch: Watch | None = None,
     ) -> None:
         self._transactions = transactions
         self._quotas = quotas
@@ -44,13 +46,17 @@ class Claimer:
         self._now = now
         self._lease_for = lease_for
         self._missed_after = missed_after
+        self._watch = watch
 
     async def claim_due(self, worker_id: UUID, *, limit: int) -> list[Claim]:
         """Up to `limit` targets that this worker now holds."""
+        due: list[DueTarget] = []
+        full: set[UUID] = set()
 
         async def claim(tx: Transaction) -> list[Claim]:
+            nonlocal due, full
             c = tx.connection
-            due = await lock_due(c, limit=limit)
+            due, full = await lock_due(c, limit=limit), set()
             if not due:
                 return []
 
@@ -63,7 +69,9 @@ class Claimer:
                 await tx.emit(event)
             return claims
 
-        return await self._transactions.execute_in_transaction(claim)
+        claims = await self._transactions.execute_in_transaction(claim)
+        self._tell(due, full)
+        return claims
 
     async def _set_unfit_aside(self, c: AsyncConnection, due: Sequence[DueTarget]) -> set[UUID]:
         """What must not go out now, whatever the quotas say; a slot of what was never sent is free again."""
@@ -86,6 +94,14 @@ class Claimer:
         aside = {target.id: _full(refused[target.id.hex]) for target in ready if target.id.hex in refused}
         await set_aside(c, aside)
         return set(aside)
+
+    def _tell(self, due: Sequence[DueTarget], full: Collection[UUID]) -> None:
+        if self._watch is None:
+            return
+        for target in due:
+            self._watch.note_looked_at(target.platform, target.late_by)
+            if target.id in full:
+                self._watch.note_refused(target.platform)
 
     def _judge(self, target: DueTarget, *, is_lost: bool) -> Changes | None:
         """New values for a target that must not be claimed; None for one that may."""

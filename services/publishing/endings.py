@@ -39,6 +39,8 @@ class Ending:
     message: str | None = None
     slot: Slot = Slot.KEPT
     is_charged: bool = True
+    seen_at: datetime | None = None
+    """When people could see the post; None where they cannot yet."""
     account: AccountStatus | None = field(default=None)
     """What the account turns into, where the platform no longer takes its token: EXPIRED, or EXPIRING where a refresh
     may still mend it."""
@@ -68,7 +70,7 @@ class Endings:
             "published_at": max(outcome.published_at, claim.scheduled_at),
             "failure_count": 0,
         }
-        return Ending(AttemptOutcome.SUCCEEDED, changes, slot=Slot.ENDED)
+        return Ending(AttemptOutcome.SUCCEEDED, changes, slot=Slot.ENDED, seen_at=changes["published_at"])
 
     def pending(self, outcome: Pending, *, may_show: bool) -> Ending:
         """The platform works on it; nobody has to hold it meanwhile. `may_show`: people may see it already."""

@@ -38,6 +38,7 @@ from services.providers.base import Provider
 from services.publishing.endings import Ending, Endings, Slot
 from services.publishing.recording import Recorder
 from services.publishing.runs import Run
+from services.publishing.watching import Watch
 from services.queries.claims import Claim
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,7 @@ class Publisher:
         endings: Endings,
         media_url: Callable[[str], str],
         now: Callable[[], datetime],
+        watch: Watch | None = None,
     ) -> None:
         """`media_url` makes a stored address of an upload one that a platform can fetch now."""
         self._recorder = recorder
@@ -72,6 +74,7 @@ class Publisher:
         self._endings = endings
         self._media_url = media_url
         self._now = now
+        self._watch = watch
 
     async def publish(self, claim: Claim) -> None:
         """Take the target as far as it goes now, and let it go. Cancellation hands it back to other workers."""
@@ -114,6 +117,8 @@ class Publisher:
             return True
 
         is_held = await self._recorder.begin(run)
+        if is_held:
+            self._tell(run)
         run.unwritten = []
         return is_held
 
@@ -170,6 +175,10 @@ class Publisher:
     async def _let_go(self, run: Run, ending: Ending) -> None:
         run.note(ending.outcome, self._now(), ending.code, ending.message)
         is_recorded = await self._recorder.let_go(run, ending)
+        if is_recorded:
+            self._tell(run)
+        if is_recorded and self._watch is not None and ending.seen_at is not None:
+            self._watch.note_published(run.claim.platform, run.claim.scheduled_at, ending.seen_at)
         log.info(
             "publish.ended" if is_recorded else "publish.lease_lost",
             target=str(run.claim.target_id),
@@ -178,6 +187,12 @@ class Publisher:
             outcome=ending.outcome,
             code=ending.code,
         )
+
+    def _tell(self, run: Run) -> None:
+        """These lines of the ledger are committed."""
+        if self._watch is not None:
+            for attempt in run.unwritten:
+                self._watch.note_attempt(run.claim.platform, attempt)
 
     def _delivery(self, claim: Claim) -> Delivery:
         """What the client needs, but for the token: that is opened when it is first used."""

@@ -33,6 +33,8 @@ class DueTarget:
     user_id: UUID
     platform: Platform
     due_at: datetime
+    late_by: float
+    """Seconds from then until somebody looked, by the database's clock."""
     was_begun: bool
     """Whether an earlier claim may have left something at the platform."""
     is_in_doubt: bool
@@ -82,6 +84,7 @@ async def lock_due(c: AsyncConnection, *, limit: int) -> list[DueTarget]:
             TARGETS.c.user_id,
             TARGETS.c.platform,
             TARGETS.c.next_attempt_at,
+            cast(func.extract("epoch", func.clock_timestamp() - TARGETS.c.next_attempt_at), Double).label("late_by"),
             (TARGETS.c.status == TargetStatus.PUBLISHING).label("was_begun"),
             TARGETS.c.step_shows,
             ACCOUNTS.c.status.in_(PUBLISHABLE).label("account_can_publish"),
@@ -103,6 +106,7 @@ async def lock_due(c: AsyncConnection, *, limit: int) -> list[DueTarget]:
             user_id=row.user_id,
             platform=Platform(row.platform),
             due_at=row.next_attempt_at,
+            late_by=row.late_by,
             was_begun=row.was_begun,
             is_in_doubt=row.step_shows,
             account_can_publish=row.account_can_publish,

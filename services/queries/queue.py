@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.domain.errors import ErrorCode
 from services.domain.ids import new_id
 from services.domain.operations import AuditEntry, QueueStats, WorkerInfo
 from services.domain.pages import Page, PageRequest, Place, cut_page
@@ -16,30 +17,41 @@ from services.domain.posts import TargetStatus
 from services.models import AUDIT_LOG, TARGETS, WORKERS
 from services.queries.keyset import Keyset
 
+OPEN_STATES = (
+    TargetStatus.SCHEDULED,
+    TargetStatus.PUBLISHING,
+    TargetStatus.RETRYING,
+    TargetStatus.BLOCKED,
+    TargetStatus.UNCONFIRMED,
+)
+
 NEWEST_FIRST = Keyset(AUDIT_LOG.c.id, None, True, lambda row: Place(row.id))
 
 
 async def read_queue(c: AsyncConnection) -> QueueStats:
     """The queue at this moment, in one statement over the rows that are still open."""
-    open_states = [
-        TargetStatus.SCHEDULED,
-        TargetStatus.PUBLISHING,
-        TargetStatus.RETRYING,
-        TargetStatus.BLOCKED,
-        TargetStatus.UNCONFIRMED,
-    ]
     status = TARGETS.c.status
     is_due = TARGETS.c.next_attempt_at <= func.now()
     lateness = func.extract("epoch", func.now() - func.min(TARGETS.c.next_attempt_at).filter(is_due))
     statement = select(
         func.count().filter(is_due).label("due"),
-        *(func.count().filter(status == state).label(state.value.lower()) for state in open_states),
+        *(func.count().filter(status == state).label(state.value.lower()) for state in OPEN_STATES),
         func.min(TARGETS.c.next_attempt_at).filter(is_due).label("oldest_due_at"),
         func.coalesce(lateness, 0).label("lateness_seconds"),
         func.now().label("as_of"),
-    ).where(status.in_(open_states))
+    ).where(status.in_(OPEN_STATES))
     row = (await c.execute(statement)).one()
     return QueueStats(**{**row._mapping, "lateness_seconds": float(row.lateness_seconds)})
+
+
+async def count_waiting(c: AsyncConnection) -> dict[ErrorCode, int]:
+    """How many open targets are held back, by the reason they show."""
+    statement = (
+        select(TARGETS.c.waiting_code, func.count().label("targets"))
+        .where(TARGETS.c.status.in_(OPEN_STATES), TARGETS.c.waiting_code.is_not(None))
+        .group_by(TARGETS.c.waiting_code)
+    )
+    return {ErrorCode(row.waiting_code): row.targets for row in await c.execute(statement)}
 
 
 async def list_workers(c: AsyncConnection) -> tuple[WorkerInfo, ...]:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select, text, update
 
 from app.worker import Duty, Worker
@@ -109,6 +110,16 @@ async def test_a_post_leaves_soon_after_its_time(rig: Rig) -> None:
     [line, *_] = await rig.ledger(post)
     assert post.post.scheduled_at is not None
     assert timedelta(0) <= line.started_at - post.post.scheduled_at < timedelta(seconds=3)
+
+
+async def test_all_that_is_logged_of_an_attempt_has_one_id(rig: Rig) -> None:
+    """The publisher's lines and the breaker's alike; another target has another id."""
+    posts = [post for _, _, post in await several(rig, 2)]
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        async with running(a_worker(rig)):
+            await until_all(rig, TargetStatus.PUBLISHED)
+    ids = {line["correlation_id"] for line in lines if line["event"] == "publish.ended"}
+    assert ids == {f"{post.targets[0].id.hex}.1" for post in posts}
 
 
 async def test_a_notice_wakes_a_sleeping_worker(rig: Rig) -> None:

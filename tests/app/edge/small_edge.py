@@ -23,6 +23,7 @@ from app.asgi import assemble
 from app.auth import Authenticator
 from app.faults import BadRequest
 from app.graphql import GraphQLView
+from app.metrics import Metrics
 from app.options import EdgeOptions
 from app.streams import OpenStreams
 from schema.documents import DocumentCache, DocumentLimits
@@ -366,6 +367,7 @@ class SmallEdge:
     streams: OpenStreams
     authenticator: Authenticator
     contexts: list[SmallContext]
+    metrics: Metrics
 
 
 def small_edge(
@@ -388,6 +390,7 @@ def small_edge(
 
     streams = OpenStreams()
     authenticator = authenticator or Authenticator(database=database, jwts=None, now=utc_now)
+    metrics = Metrics(version="test")
     view = GraphQLView(
         schema=schema or small_schema(),
         authenticator=authenticator,
@@ -395,6 +398,7 @@ def small_edge(
         streams=streams,
         options=options,
         now=utc_now,
+        meter=metrics.requests,
     )
 
     async def rest(request: Request, act: str) -> Response:
@@ -410,5 +414,5 @@ def small_edge(
         return JSONResponse({"act": act})
 
     acts = [Route(f"/{act}", partial(rest, act=act)) for act in ("works", "fails", "refuses", "sleeps", "streams")]
-    app = assemble([Route("/graphql", view), WebSocketRoute("/graphql", view), *acts], options)
-    return SmallEdge(app, streams, authenticator, contexts)
+    app = assemble([Route("/graphql", view), WebSocketRoute("/graphql", view), *acts], options, metrics.requests)
+    return SmallEdge(app, streams, authenticator, contexts, metrics)

@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from app.asgi import create_app
 from app.auth import Authenticator
 from app.graphiql import GraphiQL
+from app.metrics import Metrics
 from app.options import EdgeOptions
 from app.streams import OpenStreams
 from schema.build import build_schema
@@ -69,6 +70,7 @@ async def whole(database: Database, database_url: str, redis_url: str, serve: Se
             streams=OpenStreams(),
             options=EdgeOptions(),
             now=utc_now,
+            meter=Metrics(version="test").requests,
             graphiql=GraphiQL(assets=None, token=None),
         )
         origin = await serve(app)

@@ -203,7 +203,7 @@ async def test_surplus_connections_close_when_a_burst_is_over(
 
 
 async def test_statements_and_rows_are_counted_per_operation(db: Database) -> None:
-    """A tally sees what its own operation ran, child tasks included, and nothing else."""
+    """A tally sees what its own operation ran, child tasks and inner tallies included, and nothing else."""
 
     async def read(count: int) -> None:
         async with db.connect() as connection:
@@ -214,7 +214,7 @@ async def test_statements_and_rows_are_counted_per_operation(db: Database) -> No
         with tally_statements() as inner:
             await read(7)
     await read(11)
-    assert (tally.statements, tally.rows) == (2, 5)
+    assert (tally.statements, tally.rows) == (3, 12)
     assert (inner.statements, inner.rows) == (1, 7)
 
     with tally_statements() as tally:
