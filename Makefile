@@ -69,8 +69,8 @@ setup-dev: .venv/dev.stamp .assets/stamp tests/clients/node_modules/.stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@ .venv/run.stamp
 
-.assets/stamp: app/pages/package.json app/pages/package-lock.json app/pages/build.mjs app/pages/graphiql.js | .venv/run.stamp
-	@$(BIN)/python -m app.assets && touch $@ || echo "Crier runs without GraphiQL's assets for now."
+.assets/stamp: $(shell find app/pages -type f) | .venv/run.stamp
+	@$(BIN)/python -m app.assets && touch $@ || echo "Crier runs without its browser pages for now."
 
 tests/clients/node_modules/.stamp: tests/clients/package-lock.json | .venv/dev.stamp
 	@$(BIN)/python -m tests.clients.packages && touch $@ || echo "The examples in tests/clients cannot be run for now."

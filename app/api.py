@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from app.asgi import assemble, create_app
 from app.assets import find_assets
 from app.auth import Authenticator
+from app.console import console_routes
 from app.container import Container, utc_now
 from app.graphiql import GraphiQL
 from app.health import health_routes
@@ -80,6 +81,7 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
         meter=metrics.requests,
         graphiql=None if settings.is_production else GraphiQL(assets=find_assets(), token=demo_token),
         more_routes=[
+            *console_routes(assets=find_assets(), picture_urls=picture_urls(settings)),
             *Media(uploads=uploads, identify=authenticator.identify).routes(),
             *metrics_routes(metrics, container.standing, token=secret_of(settings.metrics_token)),
         ],
@@ -88,6 +90,11 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
         yield Api(app, streams, container)
     finally:
         await authenticator.close()
+
+
+def picture_urls(settings: Settings) -> list[str]:
+    """Where pictures lie that are ours: uploads, and in development the sandbox's samples."""
+    return [settings.external_url, *([] if settings.is_production else [settings.sandbox_url])]
 
 
 def worker_api(container: Container) -> Starlette:

@@ -9,7 +9,8 @@ from pathlib import Path
 from app.npm import NpmUnavailable, find_node
 
 PAGES = Path(__file__).parent / "pages"
-SOURCES = ("package.json", "package-lock.json", "build.mjs", "graphiql.js")
+SOURCES = (".json", ".mjs", ".js", ".jsx", ".css", ".graphql")
+"""How the files end that are built; what else is among the pages is served as it is."""
 ASSETS = Path(__file__).parent.parent / ".assets"
 
 
@@ -20,9 +21,15 @@ class AssetsUnavailable(Exception):
 def assets_stamp(pages: Path = PAGES) -> str:
     """Names one state of the sources; built assets live in a folder of this name, so they may be cached for ever."""
     digest = hashlib.sha256()
-    for name in SOURCES:
-        digest.update((pages / name).read_bytes())
+    for name in list_sources(pages):
+        digest.update(f"{name}\0".encode() + (pages / name).read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def list_sources(pages: Path = PAGES) -> list[Path]:
+    """What assets are built from, relative to `pages`, in a fixed order."""
+    found = (path.relative_to(pages) for path in pages.rglob("*") if path.suffix in SOURCES)
+    return sorted(path for path in found if path.parts[0] != "examples")
 
 
 def build_assets(folder: Path = ASSETS) -> Path:
@@ -53,14 +60,15 @@ def find_assets(folder: Path = ASSETS) -> Path | None:
 
 
 def _bundle(work: Path) -> None:
-    for name in SOURCES:
+    for name in list_sources():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PAGES / name, work / name)
     try:
         node = find_node()
         node.install(work)
         node.run([node.node, "build.mjs", "built"], work)
     except NpmUnavailable as error:
-        raise AssetsUnavailable(f"GraphiQL's assets were not built: {error}") from error
+        raise AssetsUnavailable(f"The browser pages were not built: {error}") from error
 
 
 def _remove_others(folder: Path, kept: Path) -> None:

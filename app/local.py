@@ -50,6 +50,7 @@ Crier is running. Ctrl-C ends it; all data stays in {folder}.
 
   Explore the API     {settings.external_url}/graphql
   See what went out   {settings.sandbox_url}/
+  Operate it          {settings.external_url}/admin#key={tokens.admin}
   Health              {settings.external_url}/api/v1/health/detailed
 
   Person's token      {tokens.person}   (also in {folder}/demo-token)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.assets import PAGES, SOURCES, AssetsUnavailable, assets_stamp, build_assets
+from app.assets import PAGES, AssetsUnavailable, assets_stamp, build_assets, list_sources
 from app.npm import find_node
 from tests.clients.packages import CLIENTS
 
@@ -22,15 +22,18 @@ def test_build_runs_once_per_state_of_its_sources(tmp_path: Path) -> None:
 
 
 def test_stamp_changes_with_every_source(tmp_path: Path) -> None:
-    """Each source counts."""
-    for name in SOURCES:
-        shutil.copy(PAGES / name, tmp_path / name)
+    """Each source counts, in whatever folder, and nothing else does."""
+    shutil.copytree(PAGES, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "console.html").write_text("")
     stamps = {assets_stamp(tmp_path)}
-    for name in SOURCES:
+    assert stamps == {assets_stamp()}
+    names = list_sources()
+    assert {"package-lock.json", "build.mjs", "graphiql.js", "console/style.css"} <= {str(name) for name in names}
+    for name in names:
         (tmp_path / name).write_text((tmp_path / name).read_text() + "\n")
         stamps.add(assets_stamp(tmp_path))
 
-    assert len(stamps) == 1 + len(SOURCES)
+    assert len(stamps) == 1 + len(names)
 
 
 @pytest.mark.parametrize("folder", [PAGES, CLIENTS], ids=["pages", "clients"])

@@ -57,6 +57,12 @@ class LocalRun:
         self.process.send_signal(number)
         return self.process.wait(40)
 
+    def end(self) -> None:
+        """Whatever still runs of it does so no longer."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
 
 def servers_in(folder: Path) -> list[psutil.Process]:
     """PostgreSQL and Redis processes whose files lie in this folder."""
@@ -92,26 +98,34 @@ def wait_until(is_so: Callable[[], bool], complaint: str, *, seconds: float) -> 
         time.sleep(0.05)
 
 
+def start_local_run(folder: Path, **settings: str) -> LocalRun:
+    """Start Crier on a data folder and wait until it answers."""
+    port, sandbox_port = free_port(), free_port()
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    own = {"PORT": str(port), "SANDBOX_PORT": str(sandbox_port), "DATA_DIR": str(folder), "DB_POOL_MIN": "2"}
+    with (folder.parent / f"{folder.name}-run.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "run"], cwd=ROOT, env={**kept, **own, **settings}, stdout=log, stderr=log
+        )
+    run = LocalRun(process, folder, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}")
+    try:
+        wait_until(lambda: is_answering(run), f"no answer; see {log.name}", seconds=START_SECONDS)
+    except BaseException:
+        run.end()
+        raise
+    return run
+
+
 @pytest.fixture
 def start_run(data_dir: Path) -> Iterator[Callable[..., LocalRun]]:
     """Starts Crier in this test's data folder and waits until it answers; what is left of it ends with the test."""
     started: list[LocalRun] = []
 
     def start(**settings: str) -> LocalRun:
-        port, sandbox_port = free_port(), free_port()
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        own = {"PORT": str(port), "SANDBOX_PORT": str(sandbox_port), "DATA_DIR": str(data_dir), "DB_POOL_MIN": "2"}
-        log = (data_dir.parent / f"{data_dir.name}-run.log").open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app", "run"], cwd=ROOT, env={**kept, **own, **settings}, stdout=log, stderr=log
-        )
-        run = LocalRun(process, data_dir, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}")
+        run = start_local_run(data_dir, **settings)
         started.append(run)
-        wait_until(lambda: is_answering(run), f"no answer; see {log.name}", seconds=START_SECONDS)
         return run
 
     yield start
     for run in started:
-        if run.process.poll() is None:
-            run.process.kill()
-            run.process.wait(10)
+        run.end()

@@ -1,0 +1,124 @@
+// The circuit breakers, and the three things an operator may do to one.
+import { useContext } from 'preact/hooks';
+import { act } from './graphql.js';
+import { Session } from './live.js';
+import { Ago, Answer, Ask, Badge, Panel, Stale } from './parts.jsx';
+import CLOSE from './queries/CloseBreaker.graphql';
+import OPEN from './queries/OpenBreaker.graphql';
+import RESET from './queries/ResetBreaker.graphql';
+import { describe, PLATFORMS, shortId } from './words.js';
+
+const MOVES = [
+  [
+    'Open',
+    OPEN,
+    'danger',
+    'All calls to the platform are turned away until somebody closes or resets the breaker. Posts that come due wait; none is lost.',
+    ['OPEN'],
+  ],
+  ['Close', CLOSE, 'primary', 'Calls pass again at once, whether or not the platform is well.', ['CLOSED']],
+  ['Reset', RESET, 'primary', 'The breaker is closed, and its failures and past are forgotten.', []],
+];
+
+const platformOf = (name) => PLATFORMS[name.replace('-api', '').toUpperCase()] ?? name;
+
+export function Breakers({ live }) {
+  return (
+    <Panel title="Circuit breakers" wide>
+      <Answer live={live} field="circuitBreakers">
+        {(breakers) => (
+          <ul class="cards">
+            {breakers.map((breaker) => (
+              <Breaker key={breaker.name} breaker={breaker} live={live} />
+            ))}
+          </ul>
+        )}
+      </Answer>
+    </Panel>
+  );
+}
+
+function Breaker({ breaker, live }) {
+  const { apiKey } = useContext(Session);
+  const title = platformOf(breaker.name);
+  return (
+    <li class={`card ${describe(breaker.state).tone}`}>
+      <header>
+        <h3>
+          {title} <small class="mono quiet">{breaker.name}</small>
+        </h3>
+        <span class="end">
+          {breaker.isStale && <Stale>one process’s memory</Stale>}
+          <Badge state={breaker.state} />
+        </span>
+      </header>
+      <Facts breaker={breaker} now={live.servedAt} />
+      <div class="actions">
+        {MOVES.map(([move, mutation, tone, meaning, pointless]) => (
+          <Ask
+            key={move}
+            name={move}
+            label={`${move} the breaker of ${title}`}
+            title={`${move} the breaker of ${title}?`}
+            tone={tone}
+            disabled={pointless.includes(breaker.state)}
+            act={async () => {
+              await act(apiKey, mutation, { name: breaker.name });
+              await live.refresh();
+            }}
+          >
+            <p>{meaning}</p>
+          </Ask>
+        ))}
+      </div>
+    </li>
+  );
+}
+
+function Facts({ breaker, now }) {
+  return (
+    <dl class="facts">
+      <div>
+        <dt>Failures in a row</dt>
+        <dd>
+          {breaker.failures} of {breaker.threshold}
+        </dd>
+      </div>
+      {breaker.openedAt && (
+        <div>
+          <dt>Open since</dt>
+          <dd>
+            <Ago at={breaker.openedAt} now={now} />
+          </dd>
+        </div>
+      )}
+      {breaker.nextProbeAt && (
+        <div>
+          <dt>Next probe</dt>
+          <dd>
+            <Ago at={breaker.nextProbeAt} now={now} />
+          </dd>
+        </div>
+      )}
+      {breaker.forcedBy && (
+        <div>
+          <dt>Opened by hand</dt>
+          <dd class="mono" title={breaker.forcedBy}>
+            {shortId(breaker.forcedBy)}
+          </dd>
+        </div>
+      )}
+      {breaker.lastTransitions.slice(0, 2).map((change) => (
+        <div key={change.at}>
+          <dt>
+            <Ago at={change.at} now={now} />
+          </dt>
+          <dd>
+            {describe(change.from).label} → {describe(change.to).label}
+            <small class="quiet">{change.reason}</small>
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
