@@ -10,7 +10,7 @@ import typer
 import uvloop
 
 from app.embedded import EmbeddedServersUnavailable
-from app.serving import PortTaken
+from app.serving import CannotListen
 from app.settings import SettingsError, read_settings
 from services.domain.errors import CrierError
 from services.domain.viewers import Role, Scope
@@ -131,7 +131,7 @@ def main() -> None:
     """The entry: what a person can mend is one line on standard error, never a traceback."""
     try:
         app()
-    except (SettingsError, EmbeddedServersUnavailable, PortTaken, CrierError) as error:
+    except (SettingsError, EmbeddedServersUnavailable, CannotListen, CrierError) as error:
         typer.echo(f"crier: {error}", err=True)
         sys.exit(2)
 

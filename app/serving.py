@@ -1,6 +1,8 @@
 """HTTP servers inside this process: started on a bound socket, stopped in good order, silent about signals."""
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,8 +14,8 @@ from starlette.types import ASGIApp
 from app.protocols import careful_config
 
 
-class PortTaken(Exception):
-    """Another process serves there; the message says which setting chooses another port."""
+class CannotListen(Exception):
+    """Somebody else serves there, or it is no place of this machine's; the message says which setting to change."""
 
 
 class _Server(uvicorn.Server):
@@ -25,11 +27,14 @@ class _Server(uvicorn.Server):
 
 
 def bind(host: str, port: int, *, setting: str) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises PortTaken."""
+    """A listening socket; port 0 takes a free one. `setting` names the port. Raises CannotListen."""
     try:
         return socket.create_server((host, port), backlog=2048, family=_family(host))
     except OSError as error:
-        raise PortTaken(f"Cannot listen on {host}:{port} ({error.strerror}); set {setting} to another port.") from None
+        where = f"Cannot listen on {host}:{port}"
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise CannotListen(f"{where} ({os.strerror(error.errno)}): set {setting} to another port.") from None
+        raise CannotListen(f"{where}: set HOST to an address of this machine.") from None
 
 
 @asynccontextmanager

@@ -5,19 +5,28 @@ A `.env` file beside the process works too; what the environment says goes first
 
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.setting_types import (
+    ApiVersion,
+    Count,
+    DatabaseUrl,
+    KeySetPlace,
+    MediaPlace,
+    Milliseconds,
+    Origins,
+    Port,
+    RedisUrl,
+    Secret,
+    Secrets,
+    WebUrl,
+)
 from services.domain.accounts import Platform
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Milliseconds = Annotated[int, Field(ge=1)]
-Listed = Annotated[tuple[str, ...], NoDecode]
-"""Several values in one variable, separated by commas."""
 
 
 class Environment(StrEnum):
@@ -41,7 +50,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Everything that can be set; names are the variables' own, in lower case."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     environment: Environment = Environment.DEVELOPMENT
     host: str = "127.0.0.1"
@@ -49,12 +60,12 @@ class Settings(BaseSettings):
     sandbox_port: Port = 8001
     worker_port: Port | None = None
     data_dir: Path = Path(".crier")
-    public_url: str | None = None
-    secret_keys: Listed = ()
+    public_url: WebUrl | None = None
+    secret_keys: Secrets = ()
     log_format: LogFormat | None = None
 
-    database_url: SecretStr | None = None
-    redis_url: SecretStr | None = None
+    database_url: DatabaseUrl | None = None
+    redis_url: RedisUrl | None = None
     db_pool_min: Annotated[int, Field(ge=0)] = 5
     db_pool_max: Count = 20
     db_through_pgbouncer: bool = False
@@ -80,30 +91,30 @@ class Settings(BaseSettings):
     missed_after: Milliseconds = 6 * 3_600_000
     """What is overdue for longer waits for its person."""
 
-    jwt_secret: SecretStr | None = None
-    jwt_jwks_url: str | None = None
+    jwt_secret: Secret | None = None
+    jwt_jwks_url: KeySetPlace | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
 
-    cors_origins: Listed = ()
+    cors_origins: Origins = ()
     metrics_token: SecretStr | None = None
     subscriptions_per_viewer: Count = 10
-    media_store: str | None = None
+    media_store: MediaPlace | None = None
     """Where uploads go: a folder, or an S3 URL such as s3://bucket/prefix. Default: DATA_DIR/media."""
-    media_max_bytes: Count = 1 << 30
+    media_max_bytes: Annotated[int, Field(ge=1)] = 1 << 30
 
     instagram_client_id: str | None = None
     instagram_client_secret: SecretStr | None = None
-    instagram_base_url: str | None = None
-    instagram_api_version: str | None = None
+    instagram_base_url: WebUrl | None = None
+    instagram_api_version: ApiVersion | None = None
     facebook_client_id: str | None = None
     facebook_client_secret: SecretStr | None = None
-    facebook_base_url: str | None = None
-    facebook_api_version: str | None = None
+    facebook_base_url: WebUrl | None = None
+    facebook_api_version: ApiVersion | None = None
     youtube_client_id: str | None = None
     youtube_client_secret: SecretStr | None = None
-    youtube_base_url: str | None = None
-    youtube_api_version: str | None = None
+    youtube_base_url: WebUrl | None = None
+    youtube_api_version: ApiVersion | None = None
 
     @field_validator("secret_keys", "cors_origins", mode="before")
     @classmethod
@@ -112,36 +123,25 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("database_url", mode="after")
-    @classmethod
-    def _drive_by_asyncpg(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value():
-            return None
-        scheme, separator, rest = value.get_secret_value().partition("://")
-        if not separator or scheme not in ("postgres", "postgresql", "postgresql+asyncpg"):
-            raise ValueError("must begin with postgresql://")
-        return SecretStr(f"postgresql+asyncpg://{rest}")
-
-    @field_validator("redis_url", mode="after")
-    @classmethod
-    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value():
-            return None
-        if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
-        return value
-
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.db_pool_min > self.db_pool_max:
             raise ValueError("DB_POOL_MIN must not exceed DB_POOL_MAX")
-        if self.jwt_secret is not None and self.jwt_jwks_url is not None:
-            raise ValueError("set JWT_SECRET or JWT_JWKS_URL, not both")
-        if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value()) < 32:
-            raise ValueError("JWT_SECRET must have at least 32 characters")
         if self.environment is Environment.PRODUCTION and not self.secret_keys:
             raise ValueError("SECRET_KEYS is needed in production: it encrypts the platforms' tokens")
+        self._check_jwt()
+        for platform in Platform:
+            credentials = [self.of_platform(platform, name) for name in ("client_id", "client_secret")]
+            if credentials.count(None) == 1:
+                raise ValueError(f"{platform}_CLIENT_ID and {platform}_CLIENT_SECRET go together: set both or neither")
         return self
+
+    def _check_jwt(self) -> None:
+        if self.jwt_secret is not None and self.jwt_jwks_url is not None:
+            raise ValueError("set JWT_SECRET or JWT_JWKS_URL, not both")
+        has_key = self.jwt_secret is not None or self.jwt_jwks_url is not None
+        if {has_key, self.jwt_issuer is not None, self.jwt_audience is not None} == {True, False}:
+            raise ValueError("JWTs need JWT_ISSUER and JWT_AUDIENCE and one of JWT_SECRET and JWT_JWKS_URL")
 
     @property
     def is_production(self) -> bool:
@@ -151,7 +151,7 @@ class Settings(BaseSettings):
     @property
     def external_url(self) -> str:
         """How clients and platforms reach the API, without a trailing slash."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return self.public_url or f"http://{_reachable(self.host)}:{self.port}"
 
     @property
     def sandbox_url(self) -> str:
@@ -184,6 +184,17 @@ def read_settings(**overrides: Any) -> Settings:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{name}: {message}" if name else message)
         raise SettingsError("; ".join(lines)) from None
+
+
+def _reachable(host: str) -> str:
+    """A host to listen on as one to connect to: every address is this machine's own, and IPv6 stands in brackets."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "127.0.0.1" if address.version == 4 else "[::1]"
+    return host if address.version == 4 else f"[{host}]"
 
 
 def milliseconds(value: int) -> timedelta:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import asyncpg
 import structlog
+from sqlalchemy import make_url
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +17,8 @@ class Notices:
     """Listens on one channel with a connection of its own, and listens again whenever that connection is lost."""
 
     def __init__(self, *, url: str, channel: str) -> None:
-        self._dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        address = make_url(url)
+        self._address = address.get_dialect()().create_connect_args(address)[1]  # TLS and all, as the pool has it
         self._channel = channel
 
     async def listen(self, on_notice: Callable[[], None]) -> None:
@@ -29,7 +31,8 @@ class Notices:
             await asyncio.sleep(RECONNECT_AFTER)
 
     async def _listen_once(self, on_notice: Callable[[], None]) -> None:
-        connection = await asyncpg.connect(self._dsn, timeout=5, server_settings={"application_name": "crier-notices"})
+        settings = {"application_name": "crier-notices"}
+        connection = await asyncpg.connect(**self._address, timeout=5, server_settings=settings)
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())
