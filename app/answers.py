@@ -10,7 +10,9 @@ from app.faults import status_of
 from app.negotiation import GRAPHQL_JSON
 from schema.extensions.api_budget import SPENDING
 from schema.extensions.error_codes import failed_result
-from services.domain.limits import Spending
+from services.domain.limits import BUDGET_SPAN, Spending
+
+_BUDGET_SECONDS = round(BUDGET_SPAN.total_seconds())
 
 
 def encode_result(result: ExecutionResult, correlation_id: str) -> bytes:
@@ -65,6 +67,6 @@ def _budget_headers(spending: object) -> dict[str, str]:
         return {}
     reset = max(0, round(spending.reset_after))
     return {
-        "RateLimit-Policy": f'"cost";q={spending.limit}',
+        "RateLimit-Policy": f'"cost";q={spending.limit};w={_BUDGET_SECONDS}',
         "RateLimit": f'"cost";r={spending.remaining};t={reset}',
     }

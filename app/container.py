@@ -26,7 +26,7 @@ from services.backends.secrets import SecretBox
 from services.domain.accounts import Platform
 from services.domain.breakers import BreakerPolicy
 from services.domain.drafts import Rules
-from services.domain.limits import Window, account_day, project_day
+from services.domain.limits import BUDGET_SPAN, Window, account_day, project_day
 from services.guards.api_budget import ApiBudget
 from services.guards.budget_leases import BudgetLeases
 from services.guards.circuit_breaker import CircuitBreakerService
@@ -161,7 +161,7 @@ class Container:
             ApiBudget(
                 gate=self.backends.gate,
                 capacity=self.settings.api_budget,
-                per_second=self.settings.api_budget / 60,
+                per_second=self.settings.api_budget / BUDGET_SPAN.total_seconds(),
                 on_unguarded=self.metrics.note_unguarded,
             )
         )

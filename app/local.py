@@ -9,7 +9,7 @@ from app.demo import DemoTokens, ensure_demo
 from app.embedded import Endpoints
 from app.migrating import migrate_database
 from app.processes import endpoints_of, open_container, run_loop, sandbox_of, start_logging
-from app.serving import bind, serving
+from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
 from app.shutdown import stop_on_signals
 
@@ -34,6 +34,7 @@ async def _serve(settings: Settings, endpoints: Endpoints) -> None:
         working = asyncio.create_task(container.worker().run(stop))
         api = await stack.enter_async_context(open_api(container, demo_token=tokens.person))
         await stack.enter_async_context(serving(api.app, listener, grace=grace))
+        settle_memory()
         _print_welcome(settings, tokens)
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -14,7 +14,7 @@ from app.keyring import find_secret_keys
 from app.log import configure_logging
 from app.migrating import migrate_database
 from app.sandbox import create_sandbox
-from app.serving import bind, serving
+from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
 from app.shutdown import stop_on_signals
 from services.domain.health import HealthStatus
@@ -31,6 +31,7 @@ def serve_api(settings: Settings) -> int:
             open_api(container) as api,
             serving(api.app, listener, grace=grace, is_production=settings.is_production),
         ):
+            settle_memory()
             await stop.wait()
             await api.begin_shutdown()
 

@@ -33,38 +33,45 @@ from services.queries.users import insert_key, insert_user
 
 def request_to(app: ASGIApp, path: str, *, token: str = "", body: dict[str, Any] | None = None) -> Contender:
     """One request, straight into the application."""
-    content = b"" if body is None else orjson.dumps(body)
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"authorization", token.encode())]
-    method = "GET" if body is None else "POST"
+    content = None if body is None else orjson.dumps(body)
 
     async def ask() -> object:
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": b"",
-            "headers": headers,
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 80),
-            "scheme": "http",
-            "state": {},
-        }
-        sent: list[MutableMapping[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        await app(scope, receive, send)
-        return sent
+        return await send_to(app, path, token=token, content=content)
 
     return ask
+
+
+async def send_to(app: ASGIApp, path: str, *, token: str = "", content: bytes | None = None) -> tuple[int, bytes]:
+    """The status and the body of an answer; without content it is a GET."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET" if content is None else "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [
+            (b"host", b"127.0.0.1"),
+            (b"content-type", b"application/json"),
+            (b"authorization", token.encode()),
+        ],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "scheme": "http",
+        "state": {},
+    }
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": content or b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
 
 async def main(endpoints: Endpoints, folder: Path) -> None:

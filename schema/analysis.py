@@ -10,9 +10,9 @@ Comparisons estimate what validation does to see whether fields of the same name
 and all pairs below them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -23,9 +23,6 @@ from graphql import (
     GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
-    IntValueNode,
-    ListValueNode,
-    OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
     get_named_type,
@@ -35,16 +32,23 @@ from graphql import (
     type_from_ast,
 )
 
-from services.domain.pages import DEFAULT_SIZE, MAX_SIZE
+from schema.sizes import (
+    SIZE_ARGUMENTS,
+    Sizes,
+    clamp,
+    count_values,
+    literal_size,
+    operations_of,
+    selections_of,
+)
+from services.domain.pages import DEFAULT_SIZE
 
 _LIST_GUESS = 5
 _OBJECT_WEIGHT = 50
 """Comparing two objects takes so many times what comparing two leaves does (about 50 ns), what is below them aside."""
-_SIZE_ARGUMENTS = ("first", "last", "ids")
+_INTROSPECTION = {"__schema": 2_000, "__type": 200}
+"""What these cost besides: their lists are long, and walked field by field."""
 _ENDLESS = 10**9
-
-Sizes = Mapping[str, int]
-"""The lengths that variables give to lists."""
 
 
 class _Namesakes(NamedTuple):
@@ -106,6 +110,8 @@ class DocumentMeasure:
     comparisons: int
     reach: int
     """Fragments that validation follows, counted once for every operation."""
+    values: int
+    """In lists and objects that the document itself holds."""
 
 
 def measure_document(document: DocumentNode, schema: GraphQLSchema, sizes: Sizes) -> DocumentMeasure:
@@ -113,34 +119,14 @@ def measure_document(document: DocumentNode, schema: GraphQLSchema, sizes: Sizes
     return _Walk(document, schema, sizes).measure()
 
 
-def find_sizes(document: DocumentNode) -> frozenset[str]:
-    """The variables that say how long lists are."""
-    return frozenset(
-        argument.value.name.value
-        for node in _fields_of(document)
-        for argument in node.arguments or ()
-        if argument.name.value in _SIZE_ARGUMENTS and isinstance(argument.value, VariableNode)
-    )
-
-
-def read_sizes(names: Iterable[str], document: DocumentNode, variables: Mapping[str, Any]) -> Sizes:
-    """The lengths behind such variables: given, else their defaults, else one page."""
-    defaults: dict[str, Any] = {
-        definition.variable.name.value: _literal_size(definition.default_value)
-        for operation in _operations_of(document)
-        for definition in operation.variable_definitions or ()
-        if definition.default_value is not None
-    }
-    return {name: _clamp(variables.get(name, defaults.get(name))) for name in names}
-
-
 class _Walk:
     """One pass over one document."""
 
     def __init__(self, document: DocumentNode, schema: GraphQLSchema, sizes: Sizes) -> None:
+        self._document = document
         self._schema = schema
         self._sizes = sizes
-        self._operations = list(_operations_of(document))
+        self._operations = list(operations_of(document))
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
@@ -160,7 +146,7 @@ class _Walk:
             measure.directives += len(operation.directives or ())
             operations[operation.name.value if operation.name else ""] = measure
         reach = len(self._operations) * (1 + len(self._fragments))
-        return DocumentMeasure(operations, self._comparisons, reach)
+        return DocumentMeasure(operations, self._comparisons, reach, count_values(self._document))
 
     def _in_order(self) -> Iterator[str]:
         """Names of fragments, each after all that it spreads; circles are cut, for validation refuses them."""
@@ -225,6 +211,7 @@ class _Walk:
         if is_list and is_in_connection:
             total.listed = min(_ENDLESS, total.listed + 1 + below.cost)
             return
+        total.cost = min(_ENDLESS, total.cost + _INTROSPECTION.get(node.name.value, 0))
         size = self._find_size(node, definition)
         times = (_LIST_GUESS if size is None else size) if is_list else 1
         pages = 1 if size is None else size
@@ -237,55 +224,20 @@ class _Walk:
 
     def _find_size(self, node: FieldNode, definition: GraphQLField) -> int | None:
         """How long the list below a field may be; None where nothing says so."""
-        if not any(name in definition.args for name in _SIZE_ARGUMENTS):
+        if not any(name in definition.args for name in SIZE_ARGUMENTS):
             return None
         for argument in node.arguments or ():
-            if argument.name.value in _SIZE_ARGUMENTS:
+            if argument.name.value in SIZE_ARGUMENTS:
                 value = argument.value
                 if isinstance(value, VariableNode):
                     return self._sizes.get(value.name.value, DEFAULT_SIZE)
-                return _clamp(_literal_size(value))
+                return clamp(literal_size(value))
         return DEFAULT_SIZE
 
 
-def _operations_of(document: DocumentNode) -> Iterator[OperationDefinitionNode]:
-    return (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-
-
-def _selections_of(selection_set: SelectionSetNode | None) -> Iterator[Any]:
-    """All selections below one set, without following spreads."""
-    stack = [selection_set]
-    while stack:
-        for selection in getattr(stack.pop(), "selections", ()):
-            yield selection
-            stack.append(getattr(selection, "selection_set", None))
-
-
 def _spreads_of(selection_set: SelectionSetNode) -> Iterator[FragmentSpreadNode]:
-    return (node for node in _selections_of(selection_set) if isinstance(node, FragmentSpreadNode))
-
-
-def _fields_of(document: DocumentNode) -> Iterator[FieldNode]:
-    for definition in document.definitions:
-        for node in _selections_of(getattr(definition, "selection_set", None)):
-            if isinstance(node, FieldNode):
-                yield node
+    return (node for node in selections_of(selection_set) if isinstance(node, FragmentSpreadNode))
 
 
 def _is_connection(parent: GraphQLNamedType | None) -> bool:
     return parent is not None and parent.name.endswith("Connection")
-
-
-def _literal_size(value: Any) -> int | list[Any] | None:
-    if isinstance(value, IntValueNode):
-        return int(value.value[:10])
-    return list(value.values) if isinstance(value, ListValueNode) else None
-
-
-def _clamp(value: Any) -> int:
-    """A length as it can come true: pages beyond the largest are refused before anything is read."""
-    if isinstance(value, list):
-        value = len(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return DEFAULT_SIZE
-    return max(0, min(value, MAX_SIZE))

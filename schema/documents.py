@@ -16,15 +16,19 @@ from graphql import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.analysis import DocumentMeasure, Measure, find_sizes, measure_document, read_sizes
+from schema.analysis import DocumentMeasure, measure_document
 from schema.naming import OperationFacts, describe_operations
 from schema.selection import Outlines
+from schema.sizes import find_sizes, read_sizes
 from services.domain.errors import CrierError, ErrorCode
 
 PREPARED = "prepared"
 """Where the operation's `PreparedDocument` stands among the context's extras."""
 _SIZES_KEPT = 100
-_ERRORS_TOLD = 20
+_CHARACTERS_KEPT = 250_000
+"""Of all documents together: parsed, one character may take 200 bytes."""
+_ERRORS_TOLD = 5
+"""Each may print all that it speaks of."""
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
@@ -32,7 +36,12 @@ _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 class DocumentLimits:
     """What one document may ask for; `None` anywhere would be an invitation, so there is none."""
 
-    tokens: int = 2_000
+    characters: int = 32_000
+    lines: int = 2_000
+    tokens: int = 1_000
+    values: int = 1_000
+    """In all variables together, those inside of others included."""
+    operations: int = 50
     depth: int = 16
     root_fields: int = 20
     fields: int = 2_000
@@ -89,6 +98,7 @@ class DocumentCache:
         self.is_open = is_open
         self.rules = _RULES if is_open else (*_RULES, NoSchemaIntrospectionCustomRule)
         self._capacity = capacity
+        self._characters = 0
         self._prepared: OrderedDict[str, PreparedDocument] = OrderedDict()
 
     def find(self, text: str) -> PreparedDocument | None:
@@ -108,14 +118,40 @@ class DocumentCache:
             prepared.facts = {} if errors else describe_operations(document)
         except QueryTooComplex as error:
             prepared.errors = (GraphQLError(str(error), original_error=error),)
-        self._prepared[text] = prepared
-        if len(self._prepared) > self._capacity:
-            self._prepared.popitem(last=False)
+        self._keep(text, prepared)
         return prepared
+
+    def _keep(self, text: str, prepared: PreparedDocument) -> None:
+        self._prepared[text] = prepared
+        self._characters += len(text)
+        while len(self._prepared) > self._capacity or self._characters > _CHARACTERS_KEPT:
+            forgotten, _ = self._prepared.popitem(last=False)
+            self._characters -= len(forgotten)
+
+
+def check_text(text: str, limits: DocumentLimits) -> None:
+    """Raise QueryTooComplex for a text that even to read would cost too much."""
+    _hold("characters", len(text), limits.characters)
+    _hold("lines", text.count("\n") + text.count("\r"), limits.lines)
+
+
+def count_values(variables: Mapping[str, Any], limits: DocumentLimits) -> int:
+    """How many values the variables hold. Raises QueryTooComplex, and counts no further, beyond the limit."""
+    stack: list[Any] = [variables]
+    number = 0
+    while stack:
+        value = stack.pop()
+        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        number += len(inner)
+        if number > limits.values:
+            raise QueryTooComplex(f"The variables have more than {limits.values} values, which is the most.")
+        stack.extend(inner)
+    return number
 
 
 def check_shape(measure: DocumentMeasure, limits: DocumentLimits) -> None:
     """Raise QueryTooComplex, naming the limit, for a document that even to validate would cost too much."""
+    _hold("operations", len(measure.operations), limits.operations)
     for operation in measure.operations.values():
         for name, amount, most in (
             ("levels of fields", operation.depth, limits.depth),
@@ -129,11 +165,12 @@ def check_shape(measure: DocumentMeasure, limits: DocumentLimits) -> None:
     _hold("operations times fragments", measure.reach, limits.reach)
 
 
-def check_cost(operation: Measure, limits: DocumentLimits) -> None:
-    """Raise QueryTooComplex for an operation that would read too many objects."""
-    if operation.cost > limits.cost:
+def check_cost(cost: int, limits: DocumentLimits) -> None:
+    """Raise QueryTooComplex for an operation that would read too many objects, or brings too much."""
+    if cost > limits.cost:
         raise QueryTooComplex(
-            f"The operation may read {operation.cost} objects; {limits.cost} are allowed. Ask for shorter lists."
+            f"The operation's cost is {cost}, for it may read so many objects; {limits.cost} is the limit. "
+            "Ask for shorter lists."
         )
 
 

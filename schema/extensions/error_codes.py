@@ -26,6 +26,8 @@ _log = structlog.get_logger(__name__)
 
 OUR_MISTAKE = "Something went wrong on our side. The correlation id finds it in our logs."
 _TOO_MANY_TOKENS = "Syntax Error: Document contains more than"
+_TOO_MANY_DIGITS = "Exceeds the limit ("  # Python's, of an integer that would take too long to read
+_LONGEST_MESSAGE = 500
 
 _OPERATION_UNCLEAR = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 """Raised by Strawberry where it cannot tell, or may not run, the operation; the views answer these."""
@@ -140,6 +142,8 @@ def _find_code(error: Exception, cause: Exception) -> ErrorCode:
     if isinstance(cause, GraphQLSyntaxError):
         is_too_long = cause.message.startswith(_TOO_MANY_TOKENS)  # graphql-core has no class of its own for it
         return ErrorCode.QUERY_TOO_COMPLEX if is_too_long else ErrorCode.PARSE_FAILED
+    if isinstance(cause, ValueError) and str(cause).startswith(_TOO_MANY_DIGITS):
+        return ErrorCode.VALIDATION_FAILED
     if isinstance(cause, GraphQLError) and isinstance(error, GraphQLError) and error.path is None:
         return ErrorCode.VALIDATION_FAILED
     return ErrorCode.INTERNAL
@@ -154,6 +158,8 @@ def _answer(error: Exception, cause: Exception, code: ErrorCode, correlation_id:
     extensions["correlationId"] = correlation_id
 
     message = _words(error, cause, code)
+    if len(message) > _LONGEST_MESSAGE:  # it repeats what the client sent, which the client knows
+        message = f"{message[:_LONGEST_MESSAGE]} …"
     if not isinstance(error, GraphQLError):
         return GraphQLError(message, extensions=extensions)
     return GraphQLError(

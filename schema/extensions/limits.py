@@ -6,11 +6,15 @@ from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
 from schema.analysis import DocumentMeasure, Measure
-from schema.documents import PREPARED, DocumentCache, check_cost
+from schema.documents import PREPARED, DocumentCache, check_cost, check_text, count_values
 from services.domain.errors import CrierError, ErrorCode
 
 COST = "cost"
 """Where the cost of the operation stands among the context's extras, once it is known."""
+
+
+_FREE_VALUES = 100
+"""What an ordinary post brings along; what an operation brings beyond it costs as much as what it reads."""
 
 
 class AmbiguousOperation(CrierError):
@@ -33,6 +37,9 @@ class Limits(SchemaExtension):
         prepared = self._documents.find(text)
         if prepared is not None:
             operation.graphql_document = prepared.document
+        else:
+            check_text(text, self._documents.limits)
+        values = count_values(operation.variables or {}, self._documents.limits)
         yield
         if operation.graphql_document is None:
             return  # it is not GraphQL, and Strawberry says so
@@ -44,14 +51,15 @@ class Limits(SchemaExtension):
         # A list, even an empty one, tells Strawberry that validation is done.
         operation.pre_execution_errors = list(prepared.errors)
         if not prepared.errors:
-            self._price(prepared.measure(schema, operation.variables or {}))
+            self._price(prepared.measure(schema, operation.variables or {}), values)
 
-    def _price(self, measure: DocumentMeasure) -> None:
+    def _price(self, measure: DocumentMeasure, values: int) -> None:
         try:
             chosen = self._choose(measure)
             if chosen is not None:
-                check_cost(chosen, self._documents.limits)
-                self.execution_context.context.extras[COST] = chosen.cost
+                cost = chosen.cost + max(0, values + measure.values - _FREE_VALUES)
+                check_cost(cost, self._documents.limits)
+                self.execution_context.context.extras[COST] = cost
         except CrierError as error:
             self.execution_context.pre_execution_errors = [GraphQLError(str(error), original_error=error)]
 

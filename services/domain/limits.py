@@ -14,6 +14,9 @@ from services.domain.errors import RateLimited
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
+BUDGET_SPAN = timedelta(minutes=1)
+"""In so long a viewer's whole API budget flows back."""
+
 LONGEST_WINDOW = DAY
 """No window is longer: what ended before that binds nobody and may be forgotten."""
 

@@ -17,7 +17,8 @@ from graphql import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schema.analysis import find_sizes, measure_document, read_sizes
+from schema.analysis import measure_document
+from schema.sizes import find_sizes, read_sizes
 
 SCHEMA = build_schema(
     """

@@ -1,12 +1,13 @@
 """What could cost too much is refused before it costs anything."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from graphql import get_introspection_query
+from graphql import get_introspection_query, parse
 from strawberry.types.execution import ExecutionResult
 
 from schema.documents import DocumentCache, DocumentLimits
@@ -30,7 +31,15 @@ def code_of(result: ExecutionResult) -> str:
 
 
 REFUSED = {
-    "tokens": "{" + "quick " * 2_001 + "}",
+    "characters": "{quick}" + " " * 32_000,
+    "lines": "{quick}" + "\n" * 2_001,
+    "carriage returns": "{quick}" + "\r" * 2_001,
+    "tokens": "{" + "quick " * 1_001 + "}",
+    "operations": " ".join(f"query Q{n} {{quick}}" for n in range(51)),
+    "introspection": "{" + " ".join(f"a{n}: __schema {{types {{name}}}}" for n in range(3)) + "}",
+    "types": "{"
+    + " ".join(f'a{n}: __type(name: "Item") {{fields {{type {{fields {{type {{name}}}}}}}}}}' for n in range(20))
+    + "}",
     "hundred thousand tokens": "{" + "quick " * 100_000 + "}",
     "depth": "{item " + "{items " * 20 + "{number}" + "}" * 20 + "}",
     "root fields": "{" + " ".join(f"a{n}: quick" for n in range(21)) + "}",
@@ -75,7 +84,7 @@ async def test_refusal_names_what_is_asked_and_what_is_allowed() -> None:
     schema = small_schema(limits=DocumentLimits(cost=100))
     result = await schema.execute("{items(first: 60) {edges {node {number}}}}", context_value=a_context())
     assert result.errors
-    assert "121 objects; 100 are allowed" in result.errors[0].message
+    assert "cost is 121, for it may read so many objects; 100 is the limit" in result.errors[0].message
 
 
 async def test_cost_is_judged_with_the_variables_of_the_request() -> None:
@@ -125,6 +134,64 @@ async def test_known_document_is_neither_parsed_nor_validated_again(monkeypatch:
         await schema.execute(f"{{a{n}: quick}}", context_value=a_context())
     await schema.execute("{quick}", context_value=a_context())
     assert prepared.count("{quick}") == 2
+
+
+LIMITS = (
+    ("characters", DocumentLimits(characters=6)),
+    ("lines", DocumentLimits(lines=0)),
+    ("operations", DocumentLimits(operations=0)),
+    ("levels of fields", DocumentLimits(depth=0)),
+    ("root fields", DocumentLimits(root_fields=0)),
+    ("fields", DocumentLimits(fields=0)),
+    ("aliases", DocumentLimits(aliases=0)),
+    ("directives", DocumentLimits(directives=0)),
+    ("comparisons of repeated fields", DocumentLimits(comparisons=0)),
+    ("operations times fragments", DocumentLimits(reach=0)),
+)
+
+
+@pytest.mark.parametrize(("name", "limits"), LIMITS, ids=[name for name, _ in LIMITS])
+async def test_every_limit_refuses_naming_itself(name: str, limits: DocumentLimits) -> None:
+    """What there is, and how much of it may be."""
+    document = "query Q {quick a: quick\nquick @skip(if: true)}"
+    result = await small_schema(limits=limits).execute(document, context_value=a_context())
+    assert code_of(result) == "QUERY_TOO_COMPLEX"
+    assert result.errors
+    assert re.fullmatch(rf"The document has \d+ {name}; \d+ are allowed\.", result.errors[0].message)
+
+
+async def test_variables_that_bring_too_much_are_refused_before_anything_is_read() -> None:
+    """However deep it lies; what is allowed still costs, beyond what an ordinary post takes."""
+    schema = small_schema(limits=DocumentLimits(values=300))
+    for variables in ({"n": [1] * 301}, {f"n{n}": 1 for n in range(301)}, {"n": [{"a": [[1] * 40]}] * 10}):
+        result = await schema.execute("{", variable_values=variables, context_value=a_context())
+        assert code_of(result) == "QUERY_TOO_COMPLEX"
+        assert "more than 300 values" in str(result.errors)
+    for number, cost in ((299, 201), (99, 1)):
+        context = a_context()
+        result = await schema.execute("{item {number}}", variable_values={"n": [1] * number}, context_value=context)
+        assert result.errors is None
+        assert context.extras[COST] == cost
+
+
+async def test_number_of_more_digits_than_python_reads_is_the_client_s_mistake() -> None:
+    """Not ours; and no message repeats more than a little of what was sent."""
+    for document in ("{item(number: " + "1" * 9_000 + ") {number}}", "{" + "a" * 9_000 + "}"):
+        result = await small_schema().execute(document, context_value=a_context())
+        assert code_of(result) == "VALIDATION_FAILED"
+        assert result.errors
+        assert len(result.errors[0].message) < 600
+
+
+def test_documents_are_remembered_only_up_to_a_size_together() -> None:
+    """Parsed, they take many times the room of their text."""
+    cache = DocumentCache(limits=DocumentLimits())
+    schema = small_schema()._schema
+    texts = [f"{{quick}} #{n} " + "a" * 20_000 for n in range(20)]
+    for text in texts:
+        cache.prepare(text, parse(text), schema)
+    known = [cache.find(text) is not None for text in texts]
+    assert known == [False] * 8 + [True] * 12
 
 
 @dataclass
