@@ -1,0 +1,3 @@
+"""What the tests here share."""
+
+from tests.rig import running_sandbox  # noqa: F401 - fixture
