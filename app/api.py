@@ -20,8 +20,10 @@ from app.jwts import JwtVerifier, PublishedKeys, SharedSecret
 from app.media import Media
 from app.metrics import metrics_routes
 from app.options import EdgeOptions
+from app.reference import reference_routes
 from app.settings import Settings, milliseconds
 from app.streams import OpenStreams
+from app.versions import VERSION
 from schema.build import build_schema
 from schema.documents import DocumentCache, DocumentLimits
 from schema.extensions import list_extensions
@@ -82,6 +84,7 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
         graphiql=None if settings.is_production else GraphiQL(assets=find_assets(), token=demo_token),
         more_routes=[
             *console_routes(assets=find_assets(), picture_urls=picture_urls(settings)),
+            *reference_routes(version=VERSION, assets=find_assets(), has_page=not settings.is_production),
             *Media(uploads=uploads, identify=authenticator.identify).routes(),
             *metrics_routes(metrics, container.standing, token=secret_of(settings.metrics_token)),
         ],

@@ -2,6 +2,12 @@
 import 'swagger-ui-dist/swagger-ui.css';
 import SwaggerUI from 'swagger-ui-dist/swagger-ui-es-bundle.js';
 
+// Swagger UI has its dark look behind a class; the system decides.
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+dark.addEventListener('change', follow);
+follow();
+
 const { description } = JSON.parse(document.getElementById('settings').textContent);
 
 SwaggerUI({
