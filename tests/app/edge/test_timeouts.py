@@ -1,10 +1,14 @@
 """No request outlasts its time, and nothing is left behind."""
 
 import asyncio
+import threading
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -50,19 +54,64 @@ async def test_slow_fields_are_null_with_timeout_and_finished_ones_are_answered(
 
 
 @pytest.mark.slow
-async def test_hundred_timeouts_in_a_row_leave_nothing_behind(running: RunningEdge, database: Database) -> None:
-    """No statement runs on, the pool is whole, and each answer came in time (the machine's own load aside)."""
-    late = 0
+async def test_hundred_timeouts_in_a_row_come_in_time_and_leave_nothing_behind(
+    running: RunningEdge, database: Database
+) -> None:
+    """In PostgreSQL and in Python: each answer comes within 50 ms of its limit, but for what the machine itself adds
+    to every request; no statement runs on, and the pool is whole: it hands out all its connections."""
+    late = []
     for _ in range(100):
-        began = time.perf_counter()
-        response = await running.ask("{slow}", headers={"X-Request-Timeout": "60"})
-        late += time.perf_counter() - began > 0.060 + 0.050
-        assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
+        road, _ = await timed(running.ask("{quick}"))
+        async with held_up() as delay:
+            took, response = await timed(running.ask("{slow asleep}", headers={"X-Request-Timeout": "60"}))
+        assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["TIMEOUT"] * 2
+        if not 0.030 < took < 0.060 + 0.050 + road + delay():
+            late.append((took, road, delay()))
+    assert late == []
     assert await sleepers(database) == 0
     usage = database.usage()
     assert (usage.in_use, usage.waiting) == (0, 0)
-    assert usage.size <= 5
-    assert late < 50  # the promise is 0 on an idle machine; a busy one must not make this test a coin
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            connection = await stack.enter_async_context(database.connect())
+            assert await connection.scalar(text("SELECT 1")) == 1
+
+
+async def timed(asking: Awaitable[httpx.Response]) -> tuple[float, httpx.Response]:
+    """How long an answer took (seconds), and the answer."""
+    began = time.perf_counter()
+    response = await asking
+    return time.perf_counter() - began, response
+
+
+@asynccontextmanager
+async def held_up() -> AsyncIterator[Callable[[], float]]:
+    """How much later than wished (seconds) this loop and a thread beside it woke meanwhile: all together, as the delays
+    of a request add up too. A wake-up within 2 ms is in time."""
+    delays = [0.0]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            began = time.perf_counter()
+            time.sleep(0.002)
+            delays.append(max(0.0, time.perf_counter() - began - 0.004))
+
+    async def tick() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.002)
+            delays.append(max(0.0, time.perf_counter() - began - 0.004))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    ticking = asyncio.create_task(tick())
+    try:
+        yield lambda: sum(delays)
+    finally:
+        ticking.cancel()
+        over.set()
+        thread.join()
 
 
 async def test_concurrent_timeouts_leave_the_pool_whole(running: RunningEdge, database: Database) -> None:
