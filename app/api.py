@@ -14,6 +14,7 @@ from app.assets import find_assets
 from app.auth import Authenticator
 from app.console import console_routes
 from app.container import Container, utc_now
+from app.doorkeeping import Doorkeeper
 from app.graphiql import GraphiQL
 from app.health import health_routes
 from app.jwts import JwtVerifier, PublishedKeys, SharedSecret
@@ -29,6 +30,9 @@ from schema.documents import DocumentCache, DocumentLimits
 from schema.extensions import list_extensions
 from schema.extensions.request_timeout import TimeLimits
 from schema.extensions.subscription_slots import SubscriptionCounts
+from services.domain.limits import BUDGET_SPAN
+from services.guards.api_budget import ApiBudget
+from services.guards.failures import FailedAttempts
 
 LAST_CALL = 0.5
 """Seconds between `not ready` and the closed door: a connection that the kernel took but nobody accepted is reset."""
@@ -58,7 +62,10 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
     options = edge_options(settings)
     metrics = container.metrics
     authenticator = Authenticator(
-        database=container.backends.database, jwts=jwt_verifier(settings, container.backends.http), now=utc_now
+        database=container.backends.database,
+        jwts=jwt_verifier(settings, container.backends.http),
+        now=utc_now,
+        doorkeeper=Doorkeeper(count_failures(container)),
     )
     subscriptions = SubscriptionCounts(most=settings.subscriptions_per_viewer)
     schema = build_schema(
@@ -93,6 +100,18 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
         yield Api(app, streams, container)
     finally:
         await authenticator.close()
+
+
+def count_failures(container: Container) -> FailedAttempts:
+    """Wrong credentials, counted with all other processes."""
+    most = container.settings.auth_failures
+    shared = ApiBudget(
+        gate=container.backends.gate,
+        capacity=most,
+        per_second=most / BUDGET_SPAN.total_seconds(),
+        on_unguarded=lambda: None,  # each process counts for itself, too
+    )
+    return FailedAttempts(shared=shared, most=most)
 
 
 def picture_urls(settings: Settings) -> list[str]:

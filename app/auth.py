@@ -14,11 +14,12 @@ from uuid import UUID
 
 import structlog
 
+from app.doorkeeping import Doorkeeper
 from app.jwts import JwtVerifier
 from services.backends.database import Database
 from services.backends.deadline import extra_time
 from services.domain.credentials import PresentedKey, read_api_key
-from services.domain.errors import CrierError, Overloaded, TimedOut, Unauthenticated, Unavailable
+from services.domain.errors import CrierError, Overloaded, TimedOut, Unauthenticated, Unavailable, Unproven
 from services.domain.viewers import User, Viewer
 from services.queries.users import StoredCredential, find_credential, find_user_by_subject, touch_credentials
 
@@ -49,37 +50,46 @@ class Authenticator:
         fresh_for: timedelta = timedelta(seconds=4),
         stale_for: timedelta = timedelta(minutes=5),
         touch_every: timedelta = timedelta(minutes=1),
+        doorkeeper: Doorkeeper | None = None,
     ) -> None:
+        """`doorkeeper` makes those wait who keep guessing."""
         self._database = database
         self._jwts = jwts
         self._now = now
         self._keys = _Remembered[UUID, StoredCredential](clock=clock, fresh_for=fresh_for, stale_for=stale_for)
         self._subjects = _Remembered[str, User](clock=clock, fresh_for=fresh_for, stale_for=stale_for)
+        self._doorkeeper = doorkeeper
         self._touches = _Touches(database=database, now=now, clock=clock, every=touch_every)
 
-    async def identify(self, authorization: str | None) -> Viewer | None:
+    async def identify(self, authorization: str | None, address: str | None = None) -> Viewer | None:
         """The viewer behind an `Authorization` header; None without one.
 
-        Raises Unauthenticated, or what the database raises where it cannot say.
+        Raises Unauthenticated, RateLimited where too many wrong ones came from the address, or what the database raises
+        where it cannot say.
         """
         if authorization is None:
             return None
-        scheme, _, token = authorization.partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("Send `Authorization: Bearer <API key or token>`.")
-        key = read_api_key(token)
-        return await (self._identify_key(key) if key is not None else self._identify_jwt(token))
+        if self._doorkeeper is None or address is None:
+            return await self._look_at(authorization)
+        return await self._doorkeeper.admit(authorization, address, self._look_at)
 
     async def close(self) -> None:
         """Write down what was used since the last time."""
         await self._touches.write()
 
+    async def _look_at(self, authorization: str) -> Viewer:
+        scheme, _, token = authorization.partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise Unproven("Send `Authorization: Bearer <API key or token>`.")
+        key = read_api_key(token)
+        return await (self._identify_key(key) if key is not None else self._identify_jwt(token))
+
     async def _identify_key(self, key: PresentedKey) -> Viewer:
         stored = await self._keys.get(key.key_id, self._read_key)
         now = self._now()
         if stored is None or not key.matches(stored.secret_hash):
-            raise Unauthenticated("The API key is not valid.")
+            raise Unproven("The API key is not valid.")
         if stored.revoked_at is not None or (stored.expires_at is not None and stored.expires_at <= now):
             raise Unauthenticated("The API key is not valid.")
         self._touches.note(key.key_id)
@@ -87,7 +97,7 @@ class Authenticator:
 
     async def _identify_jwt(self, token: str) -> Viewer:
         if self._jwts is None:
-            raise Unauthenticated("The API key is not valid.")
+            raise Unproven("The API key is not valid.")
         claims = await self._jwts.verify(token)
         user = await self._subjects.get(claims.subject, self._read_subject)
         if user is None:

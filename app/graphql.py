@@ -24,6 +24,7 @@ from strawberry.types.unset import UnsetType
 
 from app.answers import codes_of, result_response
 from app.auth import Authenticator
+from app.doorkeeping import address_of
 from app.faults import BadRequest, fault_response
 from app.negotiation import EVENT_STREAM, PLAIN_JSON, choose_media_type
 from app.noting import Meter, note_asked, note_found, noting
@@ -121,7 +122,7 @@ class GraphQLView(GraphQL[Any, None]):
 
     async def get_context(self, request: Any, response: Any) -> SocketSession:
         """Strawberry's context of a whole socket; operations have their own."""
-        return SocketSession(view=self, correlation_id=request.state.correlation_id)
+        return SocketSession(view=self, correlation_id=request.state.correlation_id, address=address_of(request))
 
     async def on_ws_connect(self, context: SocketSession) -> UnsetType | dict[str, object] | None:
         """Let in whoever is known, and whoever claims nothing."""
@@ -137,7 +138,7 @@ class GraphQLView(GraphQL[Any, None]):
         try:
             media_type = choose_media_type(request.headers.get("accept"))
             time_asked = read_time_asked(request.headers.get("x-request-timeout"))
-            viewer = await self.authenticator.identify(request.headers.get("authorization"))
+            viewer = await self.authenticator.identify(request.headers.get("authorization"), address_of(request))
             asked = await read_request(
                 request, most_bytes=self.options.most_body_bytes, patience=self.options.request_timeout
             )

@@ -21,7 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OctKey
 from joserfc.jws import extract_compact
 
-from services.domain.errors import Unauthenticated, Unavailable
+from services.domain.errors import Unauthenticated, Unavailable, Unproven
 from services.domain.viewers import Scope
 
 _log = structlog.get_logger(__name__)
@@ -141,10 +141,13 @@ class JwtVerifier:
     async def verify(self, token: str) -> Claims:
         """What the token says. Raises Unauthenticated, without saying why, or Unavailable."""
         if len(token) > _LONGEST_TOKEN or token.count(".") != 2:
-            raise Unauthenticated("The token is not valid.")
+            raise Unproven("The token is not valid.")
         key = await self._keys.find(_read_key_id(token))
         try:
             claims = jwt.decode(token, key, algorithms=list(self._keys.algorithms)).claims
+        except (JoseError, ValueError, KeyError, TypeError, OverflowError, OSError) as error:
+            raise Unproven("The token is not valid.") from error
+        try:
             self._rules.validate(claims)
             return Claims(claims["sub"], _read_scope(claims), datetime.fromtimestamp(claims["exp"], UTC))
         except (JoseError, ValueError, KeyError, TypeError, OverflowError, OSError) as error:
@@ -156,7 +159,7 @@ def _read_key_id(token: str) -> str | None:
     try:
         key_id = extract_compact(token.encode("ascii")).headers().get("kid")
     except (JoseError, ValueError, TypeError):
-        raise Unauthenticated("The token is not valid.") from None
+        raise Unproven("The token is not valid.") from None
     return key_id if isinstance(key_id, str) else None
 
 

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from app.bodies import received_file
+from app.doorkeeping import address_of
 from app.ranges import Part, RangeNotSatisfiable, part_of
 from services.backends.media_links import PREFIX
 from services.domain.errors import Forbidden, Unauthenticated
@@ -22,7 +23,7 @@ from services.domain.uploads import Upload
 from services.domain.viewers import Viewer
 from services.uploads.service import UploadService
 
-Identify = Callable[[str | None], Awaitable[Viewer | None]]
+Identify = Callable[[str | None, str | None], Awaitable[Viewer | None]]
 
 _HEADERS = {
     "Accept-Ranges": "bytes",
@@ -53,7 +54,7 @@ class Media:
 
     async def receive(self, request: Request) -> Response:
         """Take a file: 201 with its id, for `mediaId`, and what was measured of it."""
-        viewer = await self._identify(request.headers.get("authorization"))
+        viewer = await self._identify(request.headers.get("authorization"), address_of(request))
         if viewer is None:
             raise Unauthenticated("Send an API key or a token: `Authorization: Bearer …`.")
         if not viewer.can_write:

@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     daily_limit_youtube_project: Count = 100
     api_budget: Count = 50_000
     """Cost points that one viewer may spend per minute."""
+    auth_failures: Count = 30
+    """Wrong credentials per minute from one address, or for one key, before it has to wait."""
 
     request_timeout: Milliseconds = 30_000
     circuit_breaker_failure_threshold: Count = 5

@@ -42,9 +42,10 @@ _SOON = 0.2  # seconds; a look at the very moment of a credential's end might st
 class SocketSession:
     """Who is at the other end of one socket, and under which ids its operations are logged."""
 
-    def __init__(self, *, view: "GraphQLView", correlation_id: str) -> None:
+    def __init__(self, *, view: "GraphQLView", correlation_id: str, address: str) -> None:
         self._view = view
         self._correlation_id = correlation_id
+        self._address = address
         self._operations = 0
         self.connection_params: Mapping[str, object] = {}
         """The payload of `connection_init`; Strawberry puts it here."""
@@ -55,7 +56,7 @@ class SocketSession:
         authorization = self.connection_params.get("authorization")
         if not isinstance(authorization, (str, type(None))):
             raise Unauthenticated("`authorization` is a string.")
-        self.viewer = await self._view.authenticator.identify(authorization)
+        self.viewer = await self._view.authenticator.identify(authorization, self._address)
         return self.viewer
 
     def next_id(self) -> str:

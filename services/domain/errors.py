@@ -2,6 +2,7 @@
 
     CrierError                 carries a code, a message fit for strangers, and when to try again
     ├── Unauthenticated        no credentials, or bad ones
+    │   └── Unproven           ones that nobody gave out: a guess, or a mistake
     ├── Forbidden              known, but not allowed
     ├── NotFound               absent, or somebody else's: the two look the same
     ├── RateLimited            a quota or budget is used up; says until when
@@ -131,6 +132,10 @@ class Unauthenticated(CrierError):
     """No credentials came, or none that hold."""
 
     code = ErrorCode.UNAUTHENTICATED
+
+
+class Unproven(Unauthenticated):
+    """A credential that nobody gave out: a guess, or a mistake. One that has ended was given out once."""
 
 
 class Forbidden(CrierError):

@@ -62,7 +62,7 @@ async def site(
         writer = await up.a_viewer()
         viewers = {"Bearer writer": writer, "Bearer reader": await up.a_viewer(scope=Scope.READ)}
 
-        async def identify(authorization: str | None) -> Viewer | None:
+        async def identify(authorization: str | None, address: str | None = None) -> Viewer | None:
             if authorization is None:
                 return None
             if authorization not in viewers:
