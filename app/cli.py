@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -71,13 +72,15 @@ def schema(
 ) -> None:
     """Write the GraphQL schema's snapshot, schema/schema.graphql."""
     from schema.build import print_schema_text
-    from schema.snapshot import SNAPSHOT
+    from schema.snapshot import SNAPSHOT, find_changes
 
     text = print_schema_text()
     if not check:
         SNAPSHOT.write_text(text)
         return
-    if not SNAPSHOT.exists() or SNAPSHOT.read_text() != text:
+    changes = find_changes(SNAPSHOT.read_text(), text, today=datetime.now(UTC).date())
+    if changes:
+        typer.echo("\n".join(map(str, changes)), err=True)
         raise typer.BadParameter("schema/schema.graphql is not what the code says: run `make schema` and review it.")
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from typer.testing import CliRunner
+
+from app.cli import app
+from schema.snapshot import SNAPSHOT
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -77,3 +81,18 @@ def test_a_database_that_is_not_there_is_one_line(crier: Crier) -> None:
 def test_rotation_without_anything_to_rotate_says_so(crier: Crier) -> None:
     """No account, no token."""
     assert crier("keys", "rotate", SECRET_KEYS=f"{'new' * 11},{'old' * 11}").stdout == "0 tokens encrypted anew.\n"
+
+
+def test_schema_check_says_what_each_change_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contract that once had a field more, and a snapshot that is up to date."""
+    now = SNAPSHOT.read_text()
+    older = tmp_path / "schema.graphql"
+    older.write_text(now.replace("type PageInfo {", "type PageInfo {\n  total: Int\n"))
+    monkeypatch.setattr("schema.snapshot.SNAPSHOT", older)
+
+    told = CliRunner().invoke(app, ["schema", "--check"])
+    assert told.exit_code == 2
+    assert "BREAKING: Field PageInfo.total was removed." in told.stderr
+
+    older.write_text(now)
+    assert CliRunner().invoke(app, ["schema", "--check"]).exit_code == 0
