@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check format lint types contracts schema snapshot lock clean setup setup-dev
+.PHONY: help run test fuzz check format lint types contracts schema snapshot docs lock clean setup setup-dev
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ format: setup-dev ## Put the code into the house's form
 
 schema: setup ## Write the schema's snapshot anew
 	@$(BIN)/python -m app schema
+
+docs: setup ## Write the GraphQL contract as a page to read, artefacts/reference/index.html
+	@$(BIN)/python -m app docs
 
 lock: setup-dev ## Resolve the dependencies anew, with hashes
 	@$(BIN)/python -m pip install --quiet uv

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -82,6 +83,22 @@ def schema(
     if changes:
         typer.echo("\n".join(map(str, changes)), err=True)
         raise typer.BadParameter("schema/schema.graphql is not what the code says: run `make schema` and review it.")
+
+
+@app.command()
+def docs(
+    folder: Annotated[Path, typer.Argument(help="Where the page goes; made if it is not there.")] = Path(
+        "artefacts/reference"
+    ),
+) -> None:
+    """Write the GraphQL contract as one page to read, index.html."""
+    from schema.build import build_schema
+    from schema.reference import render_reference
+
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "index.html"
+    page.write_text(render_reference(build_schema()._schema))
+    typer.echo(page)
 
 
 @keys.command("create")

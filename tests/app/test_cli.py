@@ -42,7 +42,17 @@ def crier(database: AsyncEngine, database_url: str, redis_url: str, tmp_path: Pa
 def test_help_names_every_command(crier: Crier) -> None:
     """Whoever knows nothing finds everything."""
     told = crier("--help").stdout
-    assert all(name in told for name in ("run", "serve", "worker", "migrate", "schema", "keys", "sandbox"))
+    assert all(name in told for name in ("run", "serve", "worker", "migrate", "schema", "docs", "keys", "sandbox"))
+
+
+def test_docs_are_one_page_where_it_is_wanted(crier: Crier, tmp_path: Path) -> None:
+    """The folder is made; the command says what it wrote, and can be run again."""
+    for _ in range(2):
+        told = crier("docs", str(tmp_path / "made" / "here"))
+        assert told.returncode == 0, told.stderr
+        page = Path(told.stdout.strip())
+        assert page == tmp_path / "made" / "here" / "index.html"
+        assert 'id="Mutations-schedulePost"' in page.read_text()
 
 
 def test_a_key_is_made_listed_and_revoked_once(crier: Crier) -> None:
