@@ -60,11 +60,27 @@ def sandbox() -> None:
 
 
 @app.command()
-def migrate(revision: Annotated[str, typer.Argument(help="head, base, or a revision such as 0001")] = "head") -> None:
+def migrate(
+    revision: Annotated[str, typer.Argument(help="head, base, or a revision such as 0001")] = "head",
+    sql: Annotated[bool, typer.Option("--sql", help="Only print the SQL; REVISION may be FROM:TO.")] = False,
+) -> None:
     """Bring the database to a revision, the newest by default."""
+    from app.migrating import render_sql
+
+    if sql:
+        typer.echo(render_sql(revision if ":" in revision else f"base:{revision}"))
+        return
     from app.processes import migrate_only
 
     raise typer.Exit(migrate_only(read_settings(), revision))
+
+
+@app.command()
+def restored() -> None:
+    """After a restored backup: leave to people what was due since it was made, and empty Redis of what is newer."""
+    from app.restoring import follow_restore
+
+    typer.echo(f"{_run(follow_restore(read_settings()))} posts wait for their people to say whether they are out.")
 
 
 @app.command()

