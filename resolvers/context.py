@@ -99,6 +99,11 @@ class Context:
         async with self._slots, self.services.database.connect() as connection:
             yield connection
 
+    async def read_value(self, sql: str, values: Sequence[Any]) -> Any:
+        """The value of one finished statement; None where there is no row."""
+        async with self._slots:
+            return await self.services.database.read_value(sql, values)
+
     async def once(self, read: Callable[[Context, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """What `read` answers, run once however many fields of this operation ask for the same."""
         answer: T = await self._calls.load((read, args))

@@ -52,8 +52,8 @@ async def render(context: Context, question: Question) -> Rendered | None:
 
 
 async def _read(context: Context, plan: Plan, question: Question) -> bytes | None:
-    async with context.connect() as connection:
-        return await context.services.optimizer.read(connection, plan, question)
+    answer: bytes | None = await context.read_value(plan.sql, values_of(plan, question))
+    return answer
 
 
 async def _read_cached(context: Context, plan: Plan, question: Question) -> Rendered:
@@ -74,6 +74,7 @@ async def _read_cached(context: Context, plan: Plan, question: Question) -> Rend
         viewer=context.asker.user.id,
         ttl=POSTS_KEPT_FOR if post_tag in tags else None,
         tags=sorted(tag(question.owner) for tag in tags),
+        at_first_sight=False,  # to keep a page takes as long as to render it, and most are never asked for again
     )
     return Rendered(json, plan.holes, use)
 

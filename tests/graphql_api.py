@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 import orjson
 import strawberry
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 
 from resolvers.context import Context, Services
 from resolvers.last_known import LastKnown
@@ -48,12 +48,11 @@ LIMITS = {Platform.INSTAGRAM: 25, Platform.FACEBOOK: 50, Platform.YOUTUBE: 10}
 
 @dataclass
 class Api:
-    """Runs documents as somebody; `statements` grows by the SQL of each."""
+    """Runs documents as somebody."""
 
     services: Services
     schema: strawberry.Schema
     gate: RedisGate
-    statements: list[str] = field(default_factory=list)
 
     async def run(self, document: str, /, viewer: Viewer | None, **variables: Any) -> dict[str, Any]:
         """The answer as a client has it: `data`, and `errors` where there are any."""
@@ -114,11 +113,6 @@ class Api:
         async with self.services.database.connect() as c:
             await c.execute(insert(ACCOUNTS).values(row | values))
         return key
-
-    def note(self, statement: str) -> None:
-        """Keep a statement that some document cost; the outbox is emptied in the background, whoever runs what."""
-        if "outbox" not in statement:
-            self.statements.append(statement)
 
     async def forget_cache(self) -> None:
         """Nothing is cached any more."""
@@ -198,8 +192,6 @@ async def open_api(*, database_url: str, redis_url: str) -> AsyncIterator[Api]:
             database=database, gate=gate, events=events, transactions=transactions, cache=cache, http=http
         )
         api = Api(services, build_schema(extensions=[ErrorCodes]), gate)
-        engine = database._engine.sync_engine
-        event.listen(engine, "before_cursor_execute", lambda c, cursor, sql, *rest: api.note(sql))
         yield api
 
 

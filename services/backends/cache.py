@@ -24,6 +24,7 @@ from redis.exceptions import ResponseError
 from services.backends.cache_entries import Claim, Entries, Entry, Keys
 from services.backends.cache_stats import CacheCounters
 from services.backends.deadline import extra_time, time_left
+from services.backends.doorkeeper import Doorkeeper
 from services.backends.encoding import encode_json
 from services.backends.redis import RedisAway, RedisGate
 from services.backends.tags import EVERYTHING, tag_key
@@ -87,6 +88,7 @@ class CacheService:
         self._load_patience = load_patience
         self._clock = clock
         self._entries = Entries(gate=gate, lock_for=_LOCK)
+        self._doorkeeper = Doorkeeper()
         self._counters = CacheCounters(gate=gate, version=version)
         self._loading: dict[tuple[Keys, bytes | None], asyncio.Task[bytes | _Failure | None]] = {}
 
@@ -118,12 +120,14 @@ class CacheService:
         ttl: timedelta | None = None,
         tags: Sequence[str] = (),
         absent_ttl: timedelta | None = None,
+        at_first_sight: bool = True,
     ) -> bytes | None:
         """The value under `key`, which says all that decides the answer besides resolver, viewer and deploy.
 
         Where there is none, what `load` gives. It may run for other callers too, in a task of its own: it may not
-        depend on this caller staying. None is kept only with `absent_ttl`. Raises what `load` raises, and TimedOut
-        where the caller's deadline comes first.
+        depend on this caller staying. None is kept only with `absent_ttl`. What need not be kept `at_first_sight` is
+        kept only once this process is asked for it again, and its first load does not touch Redis. Raises what `load`
+        raises, and TimedOut where the caller's deadline comes first.
         """
         if (scope is CacheScope.VIEWER) != (viewer is not None):
             raise ValueError(f"{resolver}: scope {scope} with viewer {viewer}: give a viewer exactly for scope VIEWER")
@@ -131,6 +135,9 @@ class CacheService:
             raise ValueError(f"{resolver!r}: a colon in it would let two questions share a key")
         owner = "public" if viewer is None else viewer.hex
         keys = (f"crier:cache:{self._version}:{owner}:{resolver}:{key}", *map(tag_key, (EVERYTHING, *tags)))
+        if not at_first_sight and not self._doorkeeper.admits(keys[0]):
+            self._counters.count(resolver, "misses")
+            return await load()
         try:
             entry = await self._entries.read(keys)
             if entry.stamp is None:

@@ -128,7 +128,8 @@ class Connector:
 
     def _statement_arguments(self) -> dict[str, Any]:
         if not self._through_pgbouncer:
-            return {}
+            # A page's statement is long, and its plan as good tomorrow as today.
+            return {"max_cacheable_statement_size": 0, "max_cached_statement_lifetime": 0}
         return {
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: f"crier_{uuid4().hex}",

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import Context
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -122,6 +123,16 @@ class Database:
             connection, driver = await self._check_out()
             try:
                 yield connection
+            finally:
+                await self._give_back(connection, driver)
+
+    async def read_value(self, sql: str, values: Sequence[Any]) -> Any:
+        """The value that a finished statement gives, None where there is no row: straight from the driver, for what
+        SQLAlchemy does for statements and rows in general takes longer than all else. Raises what `connect` raises."""
+        with told_plainly():
+            connection, driver = await self._check_out()
+            try:
+                return await driver.fetchval(sql, *values)
             finally:
                 await self._give_back(connection, driver)
 

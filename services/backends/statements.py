@@ -92,6 +92,19 @@ class BoundedConnection(_Connection):
             await super().executemany(command, args, timeout=allowed)
         _count(0)
 
+    async def fetchval(
+        self,
+        query: str,
+        *args: Any,
+        column: int = 0,
+        timeout: float | None = None,  # noqa: ASYNC109 — asyncpg's
+    ) -> Any:
+        """The first row's value, None without a row; the statement stays prepared."""
+        with self.bounded(timeout) as allowed:
+            value = await super().fetchval(query, *args, column=column, timeout=allowed)
+        _count(0 if value is None else 1)
+        return value
+
     async def still_works(self) -> bool:
         """Whether the server answers soon; what a cancelled statement left behind is rolled back."""
         try:

@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.selection import TYPENAME, Hole, ListAsked, ListShape, Question, Root, Selection
 from services.queries.mappings import MAPPINGS
@@ -34,7 +33,8 @@ _Shape = tuple[Root, Selection, tuple[ListShape, ...], bool]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A statement for all questions of one shape."""
+    """A statement for all questions of one shape: it gives the answer as JSON, holes open; no row, or null, where
+    there is nothing to show."""
 
     sql: str
     parameters: tuple[str, ...]
@@ -46,7 +46,7 @@ class Plan:
 
 
 class QueryOptimizerService:
-    """Plans questions and answers them; keeps the last `capacity` plans."""
+    """Plans questions; keeps the last `capacity` plans."""
 
     def __init__(self, *, capacity: int = 500) -> None:
         self._capacity = capacity
@@ -71,12 +71,6 @@ class QueryOptimizerService:
         if len(self._plans) > self._capacity:
             self._plans.popitem(last=False)
         return plan
-
-    async def read(self, c: AsyncConnection, plan: Plan, question: Question) -> bytes | None:
-        """The answer as JSON, holes open; None where there is nothing to show."""
-        found = await c.exec_driver_sql(plan.sql, values_of(plan, question))
-        answer: bytes | None = found.scalar_one_or_none()
-        return answer
 
 
 def is_mapped(selection: Selection) -> bool:

@@ -90,13 +90,14 @@ QUESTIONS = st.lists(
 async def test_nobody_sees_what_was_kept_for_another(
     api: Api, world: World, questions: list[tuple[str, bool, str, str, int, Platform | None]]
 ) -> None:
-    """Whatever is asked in whatever order, the second time from the cache: all of the owner's, and nothing else."""
+    """Whatever is asked in whatever order, soon from the cache: all of the owner's, and nothing else."""
     for name, is_operator, field, road, first, platform in questions:
         owner = world.people[name]
         asker = world.operator if is_operator else owner
         named = owner if is_operator else None
         document = written(field, road=road, first=first, owner=named, platform=platform)
 
+        await api.data(document, asker)  # seen once, a page is kept the next time
         answer = next(iter((await api.data(document, asker)).values()))
 
         sizes = POSTS if field.startswith("posts") and "accounts" not in field else ACCOUNTS
@@ -108,11 +109,11 @@ async def test_nobody_sees_what_was_kept_for_another(
 
 
 async def test_every_cached_field_is_among_them(api: Api, world: World) -> None:
-    """A new one fails here until somebody asks for it above; each is hit when it is asked for again."""
+    """A new one fails here until somebody asks for it above; each is hit when it is asked for often."""
     for field in FIELDS:
         for road in ("rendered", "loaders"):
             document = written(field, road=road, first=20, owner=None, platform=None)
-            for _ in range(2):
+            for _ in range(3):
                 await api.data(document, world.people["Ada"])
 
     stats = await api.services.cache.stats()
@@ -142,7 +143,8 @@ async def test_posts_are_kept_for_minutes_and_accounts_as_long_as_the_cache_keep
     for field in FIELDS:
         for road in ("rendered", "loaders"):
             await api.forget_cache()
-            await api.data(written(field, road=road, first=20, owner=None, platform=None), world.people["Ada"])
+            for _ in range(2):
+                await api.data(written(field, road=road, first=20, owner=None, platform=None), world.people["Ada"])
             keys = await api.gate.client.keys("crier:cache:*")
             lives = {await api.gate.client.ttl(key) for key in keys}
             is_long = field.startswith("accounts") or (field == "posts of accounts" and road == "loaders")

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from services.backends.statements import tally_statements
 from services.domain.ids import Kind, encode_id
 from services.domain.viewers import Role, Viewer
 from services.models import MEDIA, TARGETS
@@ -93,10 +94,10 @@ async def test_nodes_keep_order_and_repetition_and_are_read_at_once(api: Api) ->
     account = await api.add_account(ada)
     posts = [await api.schedule(ada, account) for _ in range(3)]
     wanted = [posts[2], account_id(account), "nonsense", posts[0], posts[2], posts[1]]
-    before = len(api.statements)
-    found = (await api.data(NODES, ada, ids=wanted))["nodes"]
+    with tally_statements() as tally:
+        found = (await api.data(NODES, ada, ids=wanted))["nodes"]
     assert [node and node["id"] for node in found] == [None if text == "nonsense" else text for text in wanted]
-    assert len(api.statements) - before == 1
+    assert tally.statements == 1
 
 
 async def test_nodes_are_a_hundred_at_most(api: Api) -> None:
