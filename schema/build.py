@@ -1,10 +1,13 @@
 """Puts the roots, the scalars and the extensions together into the one schema."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import strawberry
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
+from strawberry.utils.str_converters import to_camel_case
 
 from schema.extensions.error_codes import QuietSchema
 from schema.extensions.request_timeout import TimedExecutor
@@ -12,6 +15,16 @@ from schema.mutation import Mutation
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.subscription import Subscription
+
+_to_camel_case = cache(to_camel_case)
+
+
+class KnownNames(NameConverter):
+    """Camel case, worked out once for each name; Strawberry asks for every argument of every request."""
+
+    def apply_naming_config(self, name: str) -> str:
+        """The name in the schema."""
+        return _to_camel_case(name)
 
 
 def build_schema(
@@ -26,7 +39,9 @@ def build_schema(
         subscription=Subscription,
         extensions=list(extensions),
         execution_context_class=TimedExecutor,
-        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not field_suggestions),
+        config=StrawberryConfig(
+            name_converter=KnownNames(), scalar_map=SCALARS, disable_field_suggestions=not field_suggestions
+        ),
     )
 
 

@@ -38,7 +38,7 @@ class DocumentLimits:
 
     characters: int = 32_000
     lines: int = 2_000
-    tokens: int = 1_000
+    tokens: int = 1_700
     values: int = 1_000
     """In all variables together, those inside of others included."""
     operations: int = 50

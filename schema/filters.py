@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from schema.flat_inputs import flat
 from services.domain.accounts import AccountStatus, Platform
 from services.domain.errors import ErrorCode
 from services.domain.posts import PostOrder, PostStatus
@@ -15,6 +16,7 @@ _STRANGER = "Operators only: whose objects, instead of the viewer's own."
 Order = Annotated[PostOrder, strawberry.argument(description="Which posts come first.")]
 
 
+@flat
 @strawberry.input(description="Which posts a list shows; what is left out restricts nothing.")
 class PostFilter:
     """`userId` says whose list it is; the rest says what is in it."""
@@ -32,6 +34,7 @@ class PostFilter:
     user_id: strawberry.ID | None = strawberry.field(default=None, description=_STRANGER)
 
 
+@flat
 @strawberry.input(description="Which accounts a list shows; what is left out restricts nothing.")
 class AccountFilter:
     """`userId` says whose list it is; the rest says what is in it."""
@@ -43,6 +46,7 @@ class AccountFilter:
     user_id: strawberry.ID | None = strawberry.field(default=None, description=_STRANGER)
 
 
+@flat
 @strawberry.input(description="Which failed targets are meant; what is left out restricts nothing.")
 class FailedFilter:
     """`failures` counts what it means, `retryFailed` sends it again."""
@@ -57,6 +61,7 @@ class FailedFilter:
     )
 
 
+@flat
 @strawberry.input(description="Which users a list shows; what is left out restricts nothing.")
 class UserFilter:
     """Only operators list users."""

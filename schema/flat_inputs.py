@@ -1,0 +1,40 @@
+"""Inputs of plain values: built in one step, where Strawberry looks up names and types field by field, every time."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from strawberry.types.arguments import InputContext
+from strawberry.types.base import StrawberryList, StrawberryObjectDefinition, StrawberryOptional
+from strawberry.utils.str_converters import to_camel_case
+
+T = TypeVar("T", bound=type)
+
+
+def flat(kind: T) -> T:
+    """For an input whose fields are leaves or lists of leaves: what GraphQL hands over are the values already.
+
+    Raises TypeError for any other field, when the schema is built.
+    """
+    definition: StrawberryObjectDefinition = vars(kind)["__strawberry_definition__"]
+    definition.from_input = _build
+    return kind
+
+
+def _build(kind: type, given: Mapping[str, Any], _: InputContext) -> object:
+    names = _python_names(kind)
+    # A list that is a default belongs to the schema, and is copied for whoever may change it.
+    return kind(**{names[name]: value[:] if isinstance(value, list) else value for name, value in given.items()})
+
+
+@cache
+def _python_names(kind: type) -> Mapping[str, str]:
+    """The attributes of an input by the fields' names in the schema."""
+    definition: StrawberryObjectDefinition = vars(kind)["__strawberry_definition__"]
+    for field in definition.fields:
+        of = field.type
+        while isinstance(of, (StrawberryOptional, StrawberryList)):
+            of = of.of_type
+        if hasattr(of, "__strawberry_definition__") and hasattr(vars(of)["__strawberry_definition__"], "fields"):
+            raise TypeError(f"{kind.__name__}.{field.python_name} holds fields of its own")
+    return {field.graphql_name or to_camel_case(field.python_name): field.python_name for field in definition.fields}
