@@ -15,10 +15,12 @@ from app.migrating import newest_revision
 from app.platforms import platforms_of
 from app.settings import Settings, milliseconds
 from app.versions import VERSION
+from app.windows import windows_of
 from app.worker import Duty, Worker
 from resolvers.context import Services
 from resolvers.last_known import LastKnown
 from services.accounts import AccountService, TokenKeeper
+from services.backends.database_clock import DatabaseClock
 from services.backends.media_links import MediaLinks
 from services.backends.notices import Notices
 from services.backends.objects import ObjectStore
@@ -26,7 +28,7 @@ from services.backends.secrets import SecretBox
 from services.domain.accounts import Platform
 from services.domain.breakers import BreakerPolicy
 from services.domain.drafts import Rules
-from services.domain.limits import BUDGET_SPAN, Window, account_day, project_day
+from services.domain.limits import BUDGET_SPAN, project_day
 from services.guards.api_budget import ApiBudget
 from services.guards.budget_leases import BudgetLeases
 from services.guards.circuit_breaker import CircuitBreakerService
@@ -44,7 +46,6 @@ from services.publishing.publisher import Publisher
 from services.publishing.recording import Recorder
 from services.publishing.rescue import rescue_targets
 from services.publishing.retry import RetryPolicy
-from services.queries.claims import DueTarget
 from services.queries.drafting import DUE_SOON
 from services.queries.optimizer import QueryOptimizerService
 from services.uploads.service import UploadService
@@ -216,15 +217,22 @@ class Container:
         )
 
     @cached_property
+    def clock(self) -> DatabaseClock:
+        """The time that workers go by."""
+        return DatabaseClock(database=self.backends.database, wall=self.now)
+
+    @cached_property
     def providers(self) -> Mapping[Platform, Provider]:
         """What publishes to the platforms that are set up here."""
         backends = self.backends
-        return build_providers(http=backends.http, media_http=backends.media_http, configs=self.platforms, now=self.now)
+        return build_providers(
+            http=backends.http, media_http=backends.media_http, configs=self.platforms, now=self.clock.now
+        )
 
     @cached_property
     def endings(self) -> Endings:
         """What a target becomes after a step."""
-        return Endings(now=self.now, random=random.random, retry=RetryPolicy(), patience=PATIENCE)
+        return Endings(now=self.clock.now, random=random.random, retry=RetryPolicy(), patience=PATIENCE)
 
     @cached_property
     def claimer(self) -> Claimer:
@@ -232,8 +240,8 @@ class Container:
         return Claimer(
             transactions=self.backends.transactions,
             quotas=self.quotas,
-            windows=self._windows,
-            now=self.now,
+            windows=windows_of(self.settings, self.limits),
+            now=self.clock.now,
             lease_for=milliseconds(self.settings.publish_lease),
             missed_after=milliseconds(self.settings.missed_after),
             watch=self.metrics,
@@ -254,25 +262,20 @@ class Container:
             secrets=self.secrets,
             endings=self.endings,
             media_url=self.links.renew,
-            now=self.now,
+            now=self.clock.now,
             watch=self.metrics,
         )
 
     def worker(self) -> Worker:
         """A worker with all its duties."""
-        watched = self.metrics.watched
         url = self.endpoints.database_url
         worker = Worker(
             database=self.backends.database,
+            clock=self.clock,
             claimer=self.claimer,
             publisher=self.publisher,
             notices=None if self.settings.db_through_pgbouncer else Notices(url=url, channel=DUE_SOON),
-            duties=[
-                Duty("rescue", timedelta(seconds=2), watched("rescue", self._rescue)),
-                Duty("outbox", timedelta(milliseconds=500), watched("outbox", self.backends.outbox.replay)),
-                Duty("tokens", timedelta(seconds=30), watched("tokens", self.tokens.refresh_due)),
-                Duty("quotas", timedelta(minutes=1), watched("quotas", self.limits.sweep)),
-            ],
+            duties=self.duties(),
             concurrency=self.settings.worker_concurrency,
             lease_for=milliseconds(self.settings.publish_lease),
             grace=milliseconds(self.settings.shutdown_grace),
@@ -281,18 +284,16 @@ class Container:
         self.metrics.show("crier_worker_concurrency", lambda: self.settings.worker_concurrency)
         return worker
 
+    def duties(self) -> list[Duty]:
+        """What a worker does besides publishing."""
+        watched = self.metrics.watched
+        return [
+            Duty("clock", timedelta(seconds=10), watched("clock", self.clock.set)),
+            Duty("rescue", timedelta(seconds=2), watched("rescue", self._rescue)),
+            Duty("outbox", timedelta(milliseconds=500), watched("outbox", self.backends.outbox.replay)),
+            Duty("tokens", timedelta(seconds=30), watched("tokens", self.tokens.refresh_due)),
+            Duty("quotas", timedelta(minutes=1), watched("quotas", self.limits.sweep)),
+        ]
+
     async def _rescue(self) -> None:
         self.metrics.note_rescued(await rescue_targets(self.backends.transactions))
-
-    def _windows(self, target: DueTarget) -> list[Window]:
-        """The windows that bind one publication, ours and the platforms' own."""
-        settings = self.settings
-        windows = [self.limits.window(f"user:{target.user_id}", target.platform)]
-        match target.platform:
-            case Platform.INSTAGRAM:
-                windows.append(account_day(target.account_id, target.platform, settings.daily_limit_instagram))
-            case Platform.FACEBOOK if settings.daily_limit_facebook is not None:
-                windows.append(account_day(target.account_id, target.platform, settings.daily_limit_facebook))
-            case Platform.YOUTUBE:
-                windows.append(project_day(target.platform, settings.daily_limit_youtube_project))
-        return windows

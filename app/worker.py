@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from services.backends.database import Database
+from services.backends.database_clock import DatabaseClock
 from services.backends.notices import Notices
 from services.domain.health import Finding, HealthStatus
 from services.domain.ids import new_id
@@ -52,6 +53,7 @@ class Worker:
         self,
         *,
         database: Database,
+        clock: DatabaseClock,
         claimer: Claimer,
         publisher: Publisher,
         notices: Notices | None,
@@ -62,6 +64,7 @@ class Worker:
     ) -> None:
         self.id: UUID = new_id()
         self._database = database
+        self._clock = clock
         self._claimer = claimer
         self._publisher = publisher
         self._notices = notices
@@ -92,6 +95,7 @@ class Worker:
             attendants.append(asyncio.create_task(self._notices.listen(self._wake.set)))
         log.info("worker.started", worker=str(self.id), concurrency=self._concurrency)
         try:
+            await self._set_clock(stop)
             while not stop.is_set():
                 await self._work()
             await self._drain()
@@ -101,6 +105,17 @@ class Worker:
             await asyncio.gather(*attendants, return_exceptions=True)
         await self._say_goodbye()
         log.info("worker.stopped", worker=str(self.id))
+
+    async def _set_clock(self, stop: asyncio.Event) -> None:
+        """Before anything is judged: a wall clock may be wrong."""
+        while not stop.is_set():
+            try:
+                await self._clock.set()
+            except Exception:
+                log.exception("worker.clock_not_set")
+                await asyncio.sleep(AFTER_TROUBLE)
+            else:
+                return
 
     async def _work(self) -> None:
         self._wake.clear()

@@ -3,24 +3,37 @@
 import asyncio
 import contextlib
 import importlib.util
+import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from sqlalchemy import make_url
 
+from app.embedded.children import Child
+from app.embedded.errors import EmbeddedServersUnavailable
+from app.embedded.ownership import RunningServer
+from app.embedded.placement import place_servers
+from app.embedded.postgres import Postgres
+from app.embedded.sockets import make_socket_folder
+
 
 class FaultyNetwork:
     """A proxy before a server: passes everything on (after `delay` seconds), until it is told to hang or to break."""
 
-    def __init__(self, *, host: str, port: int = 0, delay: float = 0.0) -> None:
+    def __init__(self, *, host: str, port: int = 0, delay: float = 0.0, listen: int = 0) -> None:
+        """It stands before `port` of `host`, or before a socket that `host` is the path of; it listens at `listen`."""
         self._host = host
         self._port = port
-        self._delay = delay
+        self._listen = listen
+        self._usual_delay = self.delay = delay
+        self._loses_answers = False
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -28,7 +41,7 @@ class FaultyNetwork:
         self._open.set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._listen)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -48,37 +61,56 @@ class FaultyNetwork:
         """Swallow everything from now on, also from new connections; nobody is told."""
         self._open.clear()
 
+    def lose_answers(self) -> None:
+        """Let questions through and swallow what is answered, until it is healed; connections end with that."""
+        self._loses_answers = True
+
     def heal(self) -> None:
-        """Pass on again, what was held back first."""
+        """Pass on again, what was held back first; who missed an answer gets none any more."""
+        self.delay = self._usual_delay
+        if self._loses_answers:
+            self._loses_answers = False
+            self.cut()
         self._open.set()
 
     def cut(self) -> None:
         """Reset every connection that stands; new ones are welcome."""
         for writer in self._writers:
+            connection = writer.get_extra_info("socket")
+            if connection is not None and connection.family != socket.AF_UNIX:
+                with contextlib.suppress(OSError):  # it is closed already
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
         self._writers.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         await self._open.wait()
-        if self._host.startswith("/"):
-            there = await asyncio.open_unix_connection(self._host)
-        else:
-            there = await asyncio.open_connection(self._host, self._port)
+        try:
+            if self._host.startswith("/"):
+                there = await asyncio.open_unix_connection(self._host)
+            else:
+                there = await asyncio.open_connection(self._host, self._port)
+        except OSError:
+            writer.transport.abort()
+            return
         self._writers.add(there[1])
-        for source, sink in ((reader, there[1]), (there[0], writer)):
-            task = asyncio.create_task(self._pump(source, sink))
+        for source, sink, is_answer in ((reader, there[1], False), (there[0], writer, True)):
+            task = asyncio.create_task(self._pump(source, sink, is_answer=is_answer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
                 await self._open.wait()
-                await asyncio.sleep(self._delay)
+                await asyncio.sleep(self.delay)
+                if is_answer and self._loses_answers:
+                    continue
                 sink.write(data)
                 await sink.drain()
         sink.close()
+        self._writers.discard(sink)
 
 
 def network_before_postgres(url: str) -> FaultyNetwork:
@@ -156,6 +188,55 @@ class OwnRedis:
         """Send a signal, unless it has ended."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(which)
+
+
+class OwnPostgres:
+    """A PostgreSQL server of the test's own, that may be restarted, and killed without losing what it committed."""
+
+    def __init__(self, folder: Path) -> None:
+        place = place_servers(folder)
+        self._server = Postgres(
+            place=place, sockets=make_socket_folder(place), log=folder / "postgres.log", durable=True
+        )
+        self._guard = os.open(folder / "postgres.guard", os.O_RDWR | os.O_CREAT, 0o600)
+        self._child: Child | None = None
+        self.socket = self._server.socket()
+
+    @property
+    def url(self) -> str:
+        """Where to connect, password included."""
+        return self._server.url()
+
+    def start(self) -> None:
+        """Start it on what it kept, and wait until it takes connections; one that was killed leaves its heirs a
+        moment of clearing up."""
+        deadline = time.monotonic() + 30
+        while True:
+            self._child = self._server.start(held_open=self._guard)
+            running = RunningServer(self._child.identity, self.socket, self.url)
+            try:
+                self._child.wait_until(partial(Postgres.answers, running), timeout=30)
+            except EmbeddedServersUnavailable:
+                assert time.monotonic() < deadline, "PostgreSQL did not start"
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """End it, its clients' transactions included."""
+        assert self._child is not None
+        self._child.ask_to_stop()
+        self._child.await_end(timeout=15)
+
+    def kill(self) -> None:
+        """End it without warning."""
+        assert self._child is not None
+        self._child.await_end(timeout=0)
+
+    def close(self) -> None:
+        """End it for good."""
+        self.stop()
+        os.close(self._guard)
 
 
 def _redis_program() -> str:

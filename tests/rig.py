@@ -21,6 +21,7 @@ from app.container import Container
 from app.embedded import Endpoints
 from app.sandbox.running import RunningSandbox
 from app.settings import Settings
+from app.windows import windows_of
 from services.domain.accounts import Account, ConnectedProfile, Platform, Tokens
 from services.domain.drafts import MediaDraft, PostDraft
 from services.domain.errors import ErrorCode, Refused
@@ -187,7 +188,7 @@ class Rig:
         return Claimer(
             transactions=self.container.backends.transactions,
             quotas=self.container.quotas,
-            windows=self.container._windows,
+            windows=windows_of(self.container.settings, self.container.limits),
             now=now,
             lease_for=lease_for,
             missed_after=missed_after,

@@ -1,4 +1,4 @@
-"""A sandbox in a thread of this process, on a port of its own: for contract tests, fault programmes and benchmarks."""
+"""A sandbox that runs, and the hand on it: for contract tests, fault programmes and benchmarks."""
 
 import socket
 import threading
@@ -20,30 +20,12 @@ def _real_time() -> datetime:
     return datetime.now(UTC)
 
 
-class RunningSandbox:
-    """`with RunningSandbox() as sandbox:` serves on `sandbox.url`; `sandbox.http` is a client for its control API."""
+class SandboxHand:
+    """The control API of a sandbox that serves at `url`; `http` is a client of it."""
 
-    def __init__(self, *, journal: Path | None = None, now: Callable[[], datetime] = _real_time, port: int = 0) -> None:
-        self._socket = socket.create_server(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
-        app = create_sandbox(public_url=self.url, journal=journal, now=now)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.http.get("/control/clock", timeout=START_SECONDS)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.http.close()
-        self._server.should_exit = True
-        self._thread.join(START_SECONDS)
-        self._socket.close()
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
 
     def reset(self) -> None:
         """As on the first day."""
@@ -71,3 +53,28 @@ class RunningSandbox:
         """How often people see this caption (or title)."""
         number: int = self.http.get("/control/publications/count", params={"caption": caption}).json()["count"]
         return number
+
+
+class RunningSandbox(SandboxHand):
+    """`with RunningSandbox() as sandbox:` serves in a thread of this process, on a port of its own."""
+
+    def __init__(self, *, journal: Path | None = None, now: Callable[[], datetime] = _real_time, port: int = 0) -> None:
+        self._socket = socket.create_server(("127.0.0.1", port))
+        super().__init__(f"http://127.0.0.1:{self._socket.getsockname()[1]}")
+        app = create_sandbox(public_url=self.url, journal=journal, now=now)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.http.get("/control/clock", timeout=START_SECONDS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
+        self._server.should_exit = True
+        self._thread.join(START_SECONDS)
+        self._socket.close()

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select, text, update
 
+from app.windows import windows_of
 from app.worker import Duty, Worker
 from services.backends.notices import Notices
 from services.domain.accounts import Account
@@ -36,6 +37,7 @@ def a_worker(
     """A worker on the rig's parts; without duties unless told."""
     return Worker(
         database=rig.container.backends.database,
+        clock=rig.container.clock,
         claimer=claimer or rig.claimer(lease_for=lease_for),
         publisher=rig.publisher(lease_for=lease_for),
         notices=Notices(url=rig.container.endpoints.database_url, channel=DUE_SOON),
@@ -92,7 +94,7 @@ def counting(rig: Rig) -> Counting:
     return Counting(
         transactions=rig.container.backends.transactions,
         quotas=rig.container.quotas,
-        windows=rig.container._windows,
+        windows=windows_of(rig.container.settings, rig.container.limits),
         now=now,
         lease_for=LEASE,
         missed_after=timedelta(hours=6),

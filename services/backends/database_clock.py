@@ -1,0 +1,37 @@
+"""The time that all processes go by: PostgreSQL's, carried on by this process's own steady clock.
+
+Due times, leases and the hours of quotas are compared inside the database. A process that reckoned by its machine's
+wall clock, which may be wrong or jump, would put posts off for hours, or give them up as missed.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+
+from services.backends.database import Database
+
+
+class DatabaseClock:
+    """Tells `now`; it has to be set again now and then, for no two clocks run alike."""
+
+    def __init__(self, *, database: Database, wall: Callable[[], datetime]) -> None:
+        """`wall` is this machine's own time, and holds until the database was asked for the first time."""
+        self._database = database
+        self._wall = wall
+        self._known: tuple[datetime, float] | None = None
+
+    def now(self) -> datetime:
+        """The database's time, aware."""
+        if self._known is None:
+            return self._wall()
+        moment, read_at = self._known
+        return moment + timedelta(seconds=time.monotonic() - read_at)
+
+    async def set(self) -> None:
+        """Ask the database; its answer is taken for the time halfway between question and answer."""
+        async with self._database.connect() as connection:
+            asked_at = time.monotonic()
+            moment: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+            self._known = moment, (asked_at + time.monotonic()) / 2
