@@ -56,7 +56,7 @@ async def field(
         for viewer in (ada, root):
             await _fill(api, viewer)
         store = api.services.database
-        await _spare_operators(store)
+        await _settle(store)
         keys = {"person": await give_key(store, ada), "operator": await give_key(store, root, Scope.ADMIN)}
         budget = {"API_BUDGET": "1000000000"}  # of the viewer: what is tried here is not how much one may ask
         async with live_api(database_url=database_url, redis_url=redis_url, folder=tmp_path, **budget) as live:
@@ -72,10 +72,12 @@ async def _fill(api: Api, viewer: Viewer) -> None:
         await api.schedule(viewer, account, hours=number + 1, caption=f"Post {number}", media=[image])
 
 
-async def _spare_operators(database: Database) -> None:
-    """Nothing of anybody's has failed: that operators may send again, which would be no harm done."""
+async def _settle(database: Database) -> None:
+    """Nothing of anybody's has failed: that operators may send again, which would be no harm done. And no post has
+    been changed two thousand million times."""
     async with database.begin() as c:
         await c.execute(update(TARGETS).where(TARGETS.c.status == "FAILED").values(status="CANCELED"))
+        await c.execute(update(POSTS).values(version=1))
 
 
 async def _ids_of(database: Database, viewer: Viewer) -> list[str]:

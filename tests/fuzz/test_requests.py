@@ -20,6 +20,8 @@ from tests.fuzz.share import many, rounds, share_of
 from tests.ownership import digest_of
 
 REQUESTS = share_of(20_000)
+FILLINGS = 2
+"""Making a document up takes longer than answering it: each is asked so often, about other things each time."""
 SLOWEST_SECONDS = 2.0
 
 ROOTS = {"person": PERSONS, "operator": OPERATORS}
@@ -32,6 +34,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.findings: list[str] = []
+        self.slow: list[str] = []
         self.slowest = 0.0
 
     def note(self, document: str, answer: httpx.Response, seconds: float) -> None:
@@ -47,8 +50,14 @@ class Tally:
             self.counts["changes"] += any(
                 root is not None and not root[TOLD] for root in (told.get("data") or {}).values()
             )
-        if answer.status_code >= 500 or "INTERNAL" in codes or seconds > SLOWEST_SECONDS or not told:
-            self.findings.append(f"{answer.status_code} {codes} after {seconds:.2f} s: {document}\n{answer.text[:500]}")
+        if answer.status_code >= 500 or "INTERNAL" in codes or not told:
+            self.findings.append(f"{answer.status_code} {codes}: {document}\n{answer.text[:500]}")
+        if seconds > SLOWEST_SECONDS:
+            self.slow.append(f"{seconds:.2f} s: {document}")
+
+    def __str__(self) -> str:
+        trouble = f"{len(self.findings)} findings, {len(self.slow)} slow, the slowest {self.slowest:.2f} s"
+        return f"{dict(self.counts)} {dict(self.codes)} {trouble}"
 
 
 def ask_as(who: str, ids: Ids, number: int, tally: Tally, field: Field) -> None:
@@ -57,14 +66,16 @@ def ask_as(who: str, ids: Ids, number: int, tally: Tally, field: Field) -> None:
     headers = {"authorization": f"Bearer {field.keys[who]}"}
     with httpx.Client(base_url=field.api.url, headers=headers, timeout=30, trust_env=False) as http:
 
-        @many(number)
+        @many(number // FILLINGS)
         @given(texts, st.integers(0, 2**32))
         def ask(text: str, seed: int) -> None:
             make_real = real_mutation if text.startswith("mutation") else real_query
-            document = make_real(text, ids, Random(seed))  # noqa: S311 - Hypothesis chose it
-            began = time.monotonic()
-            answer = http.post("/graphql", json={"query": document})
-            tally.note(document, answer, time.monotonic() - began)
+            random = Random(seed)  # noqa: S311 - Hypothesis chose it
+            for _ in range(FILLINGS):
+                document = make_real(text, ids, random)
+                began = time.monotonic()
+                answer = http.post("/graphql", json={"query": document})
+                tally.note(document, answer, time.monotonic() - began)
 
         ask()
 
@@ -81,9 +92,10 @@ async def test_generated_requests_are_answered_and_hurt_nobody(field: Field) -> 
     for number in rounds(REQUESTS // 2):
         for who in ROOTS:
             await asyncio.to_thread(ask_as, who, await field.ids_for(who), number, tally, field)
+        print(tally, flush=True)  # noqa: T201 - `make fuzz` takes a while
 
-    print(dict(tally.counts), dict(tally.codes), f"slowest {tally.slowest:.2f} s")  # noqa: T201 - for `make fuzz`
     assert tally.findings == []
+    assert tally.slow == []
     assert await digests(field) == before
     assert list(field.api.complaints()) == []
     assert tally.counts["answered"] >= tally.counts["asked"] / 2
