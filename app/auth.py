@@ -87,10 +87,9 @@ class Authenticator:
 
     async def _identify_key(self, key: PresentedKey) -> Viewer:
         stored = await self._keys.get(key.key_id, self._read_key)
-        now = self._now()
         if stored is None or not key.matches(stored.secret_hash):
             raise Unproven("The API key is not valid.")
-        if stored.revoked_at is not None or (stored.expires_at is not None and stored.expires_at <= now):
+        if not stored.holds(self._now()):
             raise Unauthenticated("The API key is not valid.")
         self._touches.note(key.key_id)
         return Viewer(stored.user, stored.scope, f"key:{key.key_id.hex}", stored.expires_at)

@@ -5,20 +5,25 @@ import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
 import uvloop
 
-from app.embedded import EmbeddedServersUnavailable
-from app.serving import CannotListen
-from app.settings import SettingsError, read_settings
+from app.complaints import Complaint
+from app.settings import read_settings
 from services.domain.errors import CrierError
-from services.domain.viewers import Role, Scope
+from services.domain.viewers import Scope
+
+INTERRUPTED = 130
+
+SETTINGS_ARE = "Settings come from the environment or a .env file; README.md lists them."
 
 app = typer.Typer(
     help="Crier schedules social-media posts and publishes them at their time, once.",
+    epilog=SETTINGS_ARE,
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,17 +32,39 @@ keys = typer.Typer(help="Make, list and revoke API keys; encrypt stored tokens a
 app.add_typer(keys, name="keys")
 
 
-@app.command()
-def run() -> None:
-    """Start everything in one process: PostgreSQL, Redis, API, worker and sandbox, with demo data."""
-    from app.local import run_locally
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise typer.BadParameter("It must not be empty.")
+    return text
 
+
+@app.command()
+def run(
+    end_with_parent: Annotated[
+        bool, typer.Option("--end-with-parent", help="End, in good order, when the process that started this one ends.")
+    ] = False,
+) -> None:
+    """Start everything in one process: PostgreSQL, Redis, API, worker and sandbox, with demo data.
+
+    The API listens on HOST:PORT (127.0.0.1:8000), the sandbox on SANDBOX_PORT (8001); all data is kept in DATA_DIR
+    (.crier). Ctrl-C ends it in good order, a second Ctrl-C at once.
+    """
+    from app.local import run_locally
+    from app.shutdown import end_with_parent as follow_parent
+
+    if end_with_parent:
+        follow_parent()
     raise typer.Exit(run_locally(read_settings()))
 
 
 @app.command()
 def serve() -> None:
-    """Serve the API. Expects a migrated database; starts embedded servers where no URL is set."""
+    """Serve the API.
+
+    It listens on HOST:PORT (127.0.0.1:8000). The database at DATABASE_URL must have been migrated. Where DATABASE_URL
+    or REDIS_URL is not set, own servers are started in DATA_DIR, or joined where another process runs them there.
+    SIGTERM ends it in good order.
+    """
     from app.processes import serve_api
 
     raise typer.Exit(serve_api(read_settings()))
@@ -45,7 +72,11 @@ def serve() -> None:
 
 @app.command()
 def worker() -> None:
-    """Publish what is due. Any number of workers run side by side."""
+    """Publish what is due; any number of workers run side by side.
+
+    It needs the same DATABASE_URL, REDIS_URL and SECRET_KEYS (or the same DATA_DIR) as the API. With WORKER_PORT set it
+    tells its health and metrics there. SIGTERM ends it in good order: what it cannot finish it hands back.
+    """
     from app.processes import run_worker
 
     raise typer.Exit(run_worker(read_settings()))
@@ -53,7 +84,10 @@ def worker() -> None:
 
 @app.command()
 def sandbox() -> None:
-    """Serve the three platforms as a strict local stand-in, with a page that shows what was published."""
+    """Serve the three platforms as a strict local stand-in, with a page that shows what was published.
+
+    It listens on 127.0.0.1:SANDBOX_PORT (8001) and keeps what was published in DATA_DIR.
+    """
     from app.processes import serve_sandbox
 
     raise typer.Exit(serve_sandbox(read_settings()))
@@ -62,9 +96,15 @@ def sandbox() -> None:
 @app.command()
 def migrate(
     revision: Annotated[str, typer.Argument(help="head, base, or a revision such as 0001")] = "head",
+    down: Annotated[
+        bool, typer.Option("--down", help="Go to an older revision too, though tables or columns are lost with it.")
+    ] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Only print the SQL; REVISION may be FROM:TO.")] = False,
 ) -> None:
-    """Bring the database to a revision, the newest by default."""
+    """Bring the database to a revision, the newest by default.
+
+    Safe to run from several places at once, and again where nothing is to do.
+    """
     from app.migrating import render_sql
 
     if sql:
@@ -72,7 +112,8 @@ def migrate(
         return
     from app.processes import migrate_only
 
-    raise typer.Exit(migrate_only(read_settings(), revision))
+    moved = migrate_only(read_settings(), revision, may_lose_data=down)
+    typer.echo("The database was migrated." if moved else "There was nothing to migrate.")
 
 
 @app.command()
@@ -119,17 +160,16 @@ def docs(
 
 @keys.command("create")
 def create_key(
-    user: Annotated[str, typer.Argument(help="The user's subject; made if there is none.")],
-    scope: Annotated[str, typer.Option(help="read, write or admin")] = "write",
-    name: Annotated[str, typer.Option(help="What the key is for")] = "cli",
-    days: Annotated[int | None, typer.Option(help="Days until it ends; default: never")] = None,
+    user: Annotated[str, typer.Argument(help="The user's subject; made if there is none.", callback=_filled)],
+    scope: Annotated[Literal["read", "write", "admin"], typer.Option(help="What it may do")] = "write",
+    name: Annotated[str, typer.Option(help="What the key is for", callback=_filled)] = "cli",
+    days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it ends; default: never")] = None,
 ) -> None:
     """Make an API key and print it, this once."""
     from app.keys import create
 
-    wanted = _scope(scope)
-    role = Role.ADMIN if wanted is Scope.ADMIN else Role.PERSON
-    typer.echo(_run(create(read_settings(), subject=user, role=role, scope=wanted, name=name, days=days)))
+    wanted = Scope[scope.upper()]
+    typer.echo(_run(create(read_settings(), subject=user, scope=wanted, name=name, days=days)))
 
 
 @keys.command("list")
@@ -167,18 +207,13 @@ def main() -> None:
     """The entry: what a person can mend is one line on standard error, never a traceback."""
     try:
         app()
-    except (SettingsError, EmbeddedServersUnavailable, CannotListen, CrierError) as error:
+    except (Complaint, CrierError) as error:
         typer.echo(f"crier: {error}", err=True)
         sys.exit(2)
+    except KeyboardInterrupt:  # before anything listened for signals
+        sys.exit(INTERRUPTED)
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(coroutine)
-
-
-def _scope(text: str) -> Scope:
-    try:
-        return Scope[text.upper()]
-    except KeyError:
-        raise typer.BadParameter("A scope is read, write or admin.") from None

@@ -14,13 +14,13 @@ from uuid import UUID
 from app.container import Container, utc_now
 from app.keyring import write_private
 from services.domain.accounts import Account, ConnectedProfile, Platform, Tokens
-from services.domain.credentials import mint_api_key
+from services.domain.credentials import mint_api_key, read_api_key
 from services.domain.drafts import MediaDraft, PostDraft
 from services.domain.ids import new_id
 from services.domain.posts import MediaKind, PostFilter
 from services.domain.viewers import Role, Scope, User, Viewer
 from services.queries.posts import count_posts
-from services.queries.users import find_user_by_subject, insert_key, insert_user
+from services.queries.users import find_credential, find_user_by_subject, insert_key, insert_user
 
 PERSON, ADMIN = "demo", "demo-admin"
 TOKEN_FILES = {PERSON: "demo-token", ADMIN: "admin-token"}
@@ -28,7 +28,7 @@ TOKEN_FILES = {PERSON: "demo-token", ADMIN: "admin-token"}
 HANDLES = {
     Platform.INSTAGRAM: ("harbour.bakery", "Harbour Bakery"),
     Platform.FACEBOOK: ("harbourbakery", "Harbour Bakery"),
-    Platform.YOUTUBE: ("@harbourbakery", "Harbour Bakery Films"),
+    Platform.YOUTUBE: ("harbourbakery", "Harbour Bakery Films"),
 }
 
 
@@ -41,7 +41,10 @@ class DemoTokens:
 
 
 async def ensure_demo(container: Container) -> DemoTokens:
-    """Make the demo where it is not there yet; gives its tokens, new ones where their files are gone."""
+    """Make the demo where it is not there yet; gives its tokens, new ones where the files' hold no longer.
+
+    The files may be another database's: the data folder stays the same when DATABASE_URL is set for the first time.
+    """
     folder = container.settings.data_dir
     person = await _ensure_user(container, PERSON, "Demo Person", Role.PERSON)
     admin = await _ensure_user(container, ADMIN, "Demo Admin", Role.ADMIN)
@@ -64,8 +67,9 @@ async def _ensure_user(container: Container, subject: str, name: str, role: Role
 
 
 async def _ensure_token(container: Container, user: User, path: Path) -> str:
-    if path.exists():  # noqa: ASYNC240 - once, at start
-        return path.read_text().strip()  # noqa: ASYNC240 - the same
+    kept = path.read_text().strip() if path.exists() else ""  # noqa: ASYNC240 - once, at start
+    if await _is_of(container, user, kept):
+        return kept
     key = mint_api_key()
     scope = Scope.ADMIN if user.role is Role.ADMIN else Scope.WRITE
     async with container.backends.database.begin() as c:
@@ -74,19 +78,40 @@ async def _ensure_token(container: Container, user: User, path: Path) -> str:
     return key.token
 
 
+async def _is_of(container: Container, user: User, token: str) -> bool:
+    """Whether the token is a key of this user that still holds."""
+    key = read_api_key(token)
+    if key is None:
+        return False
+    async with container.backends.database.connect() as c:
+        stored = await find_credential(c, key.key_id)
+    if stored is None or stored.user.id != user.id:
+        return False
+    return key.matches(stored.secret_hash) and stored.holds(utc_now())
+
+
 async def _ensure_posts(container: Container, user: User) -> None:
     async with container.backends.database.connect() as c:
         if await count_posts(c, owner=user.id, wanted=PostFilter()):
             return
     viewer = Viewer(user=user, scope=Scope.WRITE, credential="demo")
-    accounts = {platform: await _connect(container, user.id, platform) for platform in container.platforms}
-    for draft in _drafts(accounts, utc_now(), container.settings.sandbox_url):
+    # With credentials of their own set, a platform is the real one, where the demo's accounts do not exist.
+    sandbox_url = container.settings.sandbox_url
+    played = [name for name, config in container.platforms.items() if config.hosts.graph.startswith(sandbox_url)]
+    accounts = {platform: await _connect(container, user.id, platform) for platform in played}
+    for draft in _drafts(accounts, utc_now(), sandbox_url):
         create = container.posts.create_draft if draft.scheduled_at is None else container.posts.schedule_post
         await create(viewer, draft, idempotency_key=None)
 
 
-def _drafts(accounts: Mapping[Platform, Account], now: datetime, sandbox_url: str) -> Iterator[PostDraft]:
-    """What a small bakery says: some within seconds, some over the next weeks, one not decided yet."""
+def _drafts(accounts: Mapping[Platform, Account], now: datetime, sandbox_url: str) -> list[PostDraft]:
+    """What a small bakery says, on those of its accounts that are there."""
+    drafts = _bakery(accounts, now, sandbox_url)
+    return [draft for draft in drafts if draft.account_ids]
+
+
+def _bakery(accounts: Mapping[Platform, Account], now: datetime, sandbox_url: str) -> Iterator[PostDraft]:
+    """Some within seconds, some over the next weeks, one not decided yet."""
 
     def post(
         caption: str, delay: timedelta | None, *platforms: Platform, sample: str | None = None, link: str | None = None
@@ -94,7 +119,7 @@ def _drafts(accounts: Mapping[Platform, Account], now: datetime, sandbox_url: st
         kind = MediaKind.VIDEO if sample == "clip.mp4" else MediaKind.IMAGE
         return PostDraft(
             caption=caption,
-            account_ids=tuple(accounts[platform].id for platform in platforms),
+            account_ids=tuple(accounts[platform].id for platform in platforms if platform in accounts),
             scheduled_at=None if delay is None else now + delay,
             link=link,
             media=() if sample is None else (MediaDraft(kind, f"{sandbox_url}/samples/{sample}"),),

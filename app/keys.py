@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
-from app.backends import Backends, open_backends
+from app.backends import Backends
+from app.complaints import Complaint
 from app.container import utc_now
 from app.keyring import find_secret_keys
-from app.processes import endpoints_of
+from app.processes import endpoints_of, open_migrated
 from app.settings import Settings
 from services.accounts.sealing import reseal_tokens
 from services.backends.secrets import SecretBox
@@ -20,14 +21,20 @@ from services.queries import users
 BATCH = 200
 
 
-async def create(settings: Settings, *, subject: str, role: Role, scope: Scope, name: str, days: int | None) -> str:
-    """A new key for a user, who is made where there is none of that subject; gives the token."""
+async def create(settings: Settings, *, subject: str, scope: Scope, name: str, days: int | None) -> str:
+    """A new key for a user, who is made where there is none of that subject; gives the token.
+
+    Raises Complaint for an admin's key of somebody who is none.
+    """
     key = mint_api_key()
+    role = Role.ADMIN if scope is Scope.ADMIN else Role.PERSON
     async with _backends(settings) as backends, backends.database.begin() as c:
         user = await users.find_user_by_subject(c, subject)
         user_id = new_id() if user is None else user.id
         if user is None:
             await users.insert_user(c, user_id=user_id, name=subject, role=role, subject=subject)
+        elif scope is Scope.ADMIN and user.role is not Role.ADMIN:
+            raise Complaint(f"{subject} is no admin, and a key makes nobody one: choose another subject")
         await users.insert_key(
             c,
             key_id=key.key_id,
@@ -66,5 +73,5 @@ async def rotate(settings: Settings) -> int:
 @asynccontextmanager
 async def _backends(settings: Settings) -> AsyncIterator[Backends]:
     with endpoints_of(settings) as endpoints:
-        async with open_backends(settings, endpoints) as backends:
+        async with open_migrated(settings, endpoints) as backends:
             yield backends

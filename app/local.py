@@ -5,9 +5,9 @@ import sys
 from contextlib import AsyncExitStack
 
 from app.api import open_api
+from app.complaints import Complaint
 from app.demo import DemoTokens, ensure_demo
 from app.embedded import Endpoints
-from app.migrating import migrate_database
 from app.processes import endpoints_of, open_container, run_loop, sandbox_of, start_logging
 from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
@@ -16,6 +16,8 @@ from app.shutdown import stop_on_signals
 
 def run_locally(settings: Settings) -> int:
     """Serve until a signal; gives the exit code."""
+    if settings.is_production:
+        raise Complaint("`run` makes a demo and a sandbox: in production start `serve` and `worker`")
     start_logging(settings)
     with endpoints_of(settings) as endpoints:
         run_loop(_serve(settings, endpoints))
@@ -26,10 +28,9 @@ async def _serve(settings: Settings, endpoints: Endpoints) -> None:
     stop = stop_on_signals()
     grace = milliseconds(settings.shutdown_grace)
     listener = bind(settings.host, settings.port, setting="PORT")
-    await migrate_database(endpoints.database_url)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(sandbox_of(settings))
-        container = await stack.enter_async_context(open_container(settings, endpoints))
+        container = await stack.enter_async_context(open_container(settings, endpoints, migrates=True))
         tokens = await ensure_demo(container)
         working = asyncio.create_task(container.worker().run(stop))
         api = await stack.enter_async_context(open_api(container, demo_token=tokens.person))

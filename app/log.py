@@ -27,26 +27,34 @@ _SECRET_SHAPES = re.compile(
     re.IGNORECASE,
 )
 
+_TALKATIVE = ("uvicorn", "httpx", "alembic", "sqlalchemy.pool", "services.backends.pool")
+"""What these tell of ordinary days, our own events tell better; the last is a pool that talks as SQLAlchemy's do."""
+
 
 def configure_logging(*, log_format: str, level: str = "INFO") -> None:
     """Set logging up for the whole process; `log_format` is `json` or `console`."""
+    is_json = log_format == "json"
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S", utc=is_json),
         structlog.processors.format_exc_info,
         redact,
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer(serializer=_dump)
-        if log_format == "json"
+        if is_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": shared,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *(() if is_json else (drop_empty,)),
+            renderer,
+        ],
     }
     logging.config.dictConfig(
         {
@@ -55,13 +63,7 @@ def configure_logging(*, log_format: str, level: str = "INFO") -> None:
             "formatters": {"events": formatter},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "events"}},
             "root": {"handlers": ["stderr"], "level": level},
-            "loggers": {
-                # What these tell of ordinary days, our own events tell better.
-                "uvicorn": {"level": "WARNING"},
-                "httpx": {"level": "WARNING"},
-                "alembic": {"level": "WARNING"},
-                "sqlalchemy.pool": {"level": "WARNING"},
-            },
+            "loggers": {name: {"level": "WARNING"} for name in _TALKATIVE},
         }
     )
     structlog.configure(
@@ -74,6 +76,11 @@ def configure_logging(*, log_format: str, level: str = "INFO") -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def drop_empty(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out what has no value: to a person's eye it is noise."""
+    return {name: value for name, value in event.items() if value is not None}
 
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

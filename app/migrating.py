@@ -1,4 +1,4 @@
-"""Brings a database to the newest revision, from wherever it stands."""
+"""Brings a database to the newest revision, from wherever it stands; and says where one is not there yet."""
 
 from io import StringIO
 from pathlib import Path
@@ -13,20 +13,33 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.complaints import Complaint
 from services.domain.errors import Unavailable
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+BASE = "base"
+
+
+class MigrationRefused(Complaint):
+    """The database is left as it is; the message says why, and what to do."""
+
+
+def list_revisions() -> list[str]:
+    """All that this code knows, from `base` to the newest."""
+    newest_first = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    return [BASE, *reversed([script.revision for script in newest_first])]
 
 
 def newest_revision() -> str:
     """The revision that this code expects."""
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head() or ""
+    return list_revisions()[-1]
 
 
-async def migrate_database(url: str, *, revision: str = "head") -> bool:
+async def migrate_database(url: str, *, revision: str = "head", may_lose_data: bool = False) -> bool:
     """Up (or down) to `revision`; False where nothing was to do. Several processes may try: one does it.
 
-    Raises Unavailable where the database does not let us in.
+    Raises Unavailable where the database does not let us in, and MigrationRefused for a revision that nobody knows or,
+    unless it `may_lose_data`, for a way down.
     """
     engine = create_async_engine(url, poolclass=NullPool)
     try:
@@ -34,17 +47,18 @@ async def migrate_database(url: str, *, revision: str = "head") -> bool:
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         raise Unavailable(f"The database does not let us in ({type(error).__name__}).") from error
     try:
-        if revision == "head" and await connection.run_sync(_revision) == newest_revision():
-            return False
-        await connection.run_sync(lambda sync: _move(sync, revision))
+        moved = await connection.run_sync(lambda sync: _move(sync, revision, may_lose_data=may_lose_data))
         await connection.commit()
-        return True
+        return moved
     finally:
         await connection.close()
 
 
 def render_sql(revisions: str = "base:head") -> str:
-    """The SQL between two revisions, such as `0002:head`, as it would be run; nothing is."""
+    """The SQL between two revisions, such as `0002:head`, as it would be run; nothing is. Raises MigrationRefused."""
+    for name in revisions.split(":"):
+        if name != "head":
+            _check_known(name)
     written = StringIO()
     config = Config(output_buffer=written)
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -52,13 +66,37 @@ def render_sql(revisions: str = "base:head") -> str:
     return written.getvalue()
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+def check_revision(found: str | None) -> None:
+    """Raises MigrationRefused where the database is older than this code; a newer one is for the code that follows."""
+    known = list_revisions()
+    if (found or BASE) in known[:-1]:
+        raise MigrationRefused(
+            f"the database stands at {found or 'no revision'} and this code needs {known[-1]}:"
+            " run `python -m app migrate` first"
+        )
 
 
-def _move(connection: Connection, revision: str) -> None:
+def _move(connection: Connection, revision: str, *, may_lose_data: bool) -> bool:
+    known = list_revisions()
+    wanted = known[-1] if revision == "head" else revision
+    found = MigrationContext.configure(connection).get_current_revision() or BASE
+    _check_known(wanted)
+    _check_known(found)
+    if wanted == found:
+        return False
+    is_down = known.index(wanted) < known.index(found)
+    if is_down and not may_lose_data:
+        raise MigrationRefused(
+            f"from {found} down to {wanted} tables or columns go, with what is in them: say --down if you mean it"
+        )
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
-    go = command.downgrade if revision == "base" or revision.startswith("-") else command.upgrade
-    go(config, revision)
+    (command.downgrade if is_down else command.upgrade)(config, wanted)
+    return True
+
+
+def _check_known(revision: str) -> None:
+    known = list_revisions()
+    if revision not in known:
+        raise MigrationRefused(f"there is no revision {revision} here, only {', '.join(known)}")

@@ -1,23 +1,30 @@
 """The processes of a deployment, one function each: API, worker, sandbox, migration. Each gives an exit code."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
+import structlog
 import uvloop
 
 from app.api import open_api, worker_api
-from app.backends import open_backends
+from app.backends import Backends, open_backends
 from app.container import Container, utc_now
 from app.embedded import EmbeddedServers, Endpoints
 from app.keyring import find_secret_keys
 from app.log import configure_logging
-from app.migrating import migrate_database
+from app.migrating import check_revision, migrate_database
 from app.sandbox import create_sandbox
 from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
 from app.shutdown import stop_on_signals
 from services.domain.health import HealthStatus
+from services.queries.server import find_revision
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
 
 
 def serve_api(settings: Settings) -> int:
@@ -32,6 +39,7 @@ def serve_api(settings: Settings) -> int:
             serving(api.app, listener, grace=grace, is_production=settings.is_production),
         ):
             settle_memory()
+            log.info("api.serving", url=settings.external_url)
             await stop.wait()
             await api.begin_shutdown()
 
@@ -62,18 +70,18 @@ def serve_sandbox(settings: Settings) -> int:
     async def serve() -> None:
         stop = stop_on_signals()
         async with sandbox_of(settings):
+            log.info("sandbox.serving", url=settings.sandbox_url)
             await stop.wait()
 
     run_loop(serve())
     return 0
 
 
-def migrate_only(settings: Settings, revision: str) -> int:
-    """The database at `revision`."""
+def migrate_only(settings: Settings, revision: str, *, may_lose_data: bool) -> bool:
+    """The database at `revision`; False where it was there already."""
     start_logging(settings)
     with endpoints_of(settings) as endpoints:
-        run_loop(migrate_database(endpoints.database_url, revision=revision))
-    return 0
+        return run_loop(migrate_database(endpoints.database_url, revision=revision, may_lose_data=may_lose_data))
 
 
 def run_with_container(settings: Settings, main: Callable[[Container], Awaitable[None]]) -> int:
@@ -90,12 +98,29 @@ def run_with_container(settings: Settings, main: Callable[[Container], Awaitable
 
 
 @asynccontextmanager
-async def open_container(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Container]:
-    """A container over open backends."""
-    async with open_backends(settings, endpoints) as backends:
+async def open_container(
+    settings: Settings, endpoints: Endpoints, *, migrates: bool = False
+) -> AsyncIterator[Container]:
+    """A container over open backends; `migrates` as in `open_migrated`."""
+    async with open_migrated(settings, endpoints, migrates=migrates) as backends:
         container = Container(settings, endpoints, find_secret_keys(settings), backends)
         async with container.metrics.watching_loop():
             yield container
+
+
+@asynccontextmanager
+async def open_migrated(settings: Settings, endpoints: Endpoints, *, migrates: bool = False) -> AsyncIterator[Backends]:
+    """Open backends, on a database that is as new as this code.
+
+    A server of our own is brought there, since nobody else does it; another's only where this process `migrates`.
+    Raises MigrationRefused where it is older.
+    """
+    if migrates or settings.database_url is None:
+        await migrate_database(endpoints.database_url)
+    async with open_backends(settings, endpoints) as backends:
+        async with backends.database.connect() as c:
+            check_revision(await find_revision(c))
+        yield backends
 
 
 @asynccontextmanager
@@ -130,11 +155,7 @@ def start_logging(settings: Settings) -> None:
     configure_logging(log_format=chosen.value if chosen else "json" if settings.is_production else "console")
 
 
-def run_loop(main: Awaitable[object]) -> None:
+def run_loop(main: Coroutine[Any, Any, Result]) -> Result:
     """One event loop from start to end."""
-
-    async def awaited() -> None:
-        await main
-
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(awaited())
+        return runner.run(main)

@@ -12,10 +12,11 @@ from datetime import timedelta
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.complaints import Complaint
 from app.protocols import careful_config
 
 
-class CannotListen(Exception):
+class CannotListen(Complaint):
     """Somebody else serves there, or it is no place of this machine's; the message says which setting to change."""
 
 

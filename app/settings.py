@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.complaints import Complaint
 from app.setting_types import (
     ApiVersion,
     Count,
@@ -43,7 +44,7 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class SettingsError(Exception):
+class SettingsError(Complaint):
     """The environment holds a value that Crier cannot use; the message names it."""
 
 

@@ -19,6 +19,7 @@ import structlog
 from services.backends.database import Database
 from services.backends.database_clock import DatabaseClock
 from services.backends.notices import Notices
+from services.backends.troubles import Trouble
 from services.domain.health import Finding, HealthStatus
 from services.domain.ids import new_id
 from services.health import LONGEST_SILENCE
@@ -74,6 +75,7 @@ class Worker:
         self._grace = grace
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._wake = asyncio.Event()
+        self._trouble = Trouble("worker.claim_failed")
         self._looked_at = time.monotonic()
 
     @property
@@ -126,9 +128,11 @@ class Worker:
                 self._start(claim)
             pause = SHORTEST_SLEEP if claims and len(claims) == room else await self._until_due()
             self._looked_at = time.monotonic()
-        except Exception:
-            log.exception("worker.claim_failed")
+        except Exception as error:
+            self._trouble.note(error)
             pause = AFTER_TROUBLE
+        else:
+            self._trouble.end()
         if self.publishing >= self._concurrency:
             pause = LONGEST_SLEEP
         with suppress(TimeoutError):
@@ -187,9 +191,12 @@ class Worker:
 
 async def _repeat(duty: Duty) -> None:
     structlog.contextvars.bind_contextvars(correlation_id=f"duty.{duty.name}")
+    trouble = Trouble("worker.duty_failed", duty=duty.name)
     while True:
         try:
             await duty.do()
-        except Exception:
-            log.exception("worker.duty_failed", duty=duty.name)
+        except Exception as error:
+            trouble.note(error)
+        else:
+            trouble.end()
         await asyncio.sleep(duty.every.total_seconds())

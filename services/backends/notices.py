@@ -23,11 +23,15 @@ class Notices:
 
     async def listen(self, on_notice: Callable[[], None]) -> None:
         """Call `on_notice` for every notice, until canceled; also once after each connect, for what was missed."""
+        is_lost = False
         while True:
             try:
                 await self._listen_once(on_notice)
+                is_lost = False
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                log.info("notices.lost", channel=self._channel, reason=type(error).__name__)
+                if not is_lost:
+                    log.info("notices.lost", channel=self._channel, reason=type(error).__name__)
+                is_lost = True
             await asyncio.sleep(RECONNECT_AFTER)
 
     async def _listen_once(self, on_notice: Callable[[], None]) -> None:

@@ -29,6 +29,10 @@ class StoredCredential:
     revoked_at: datetime | None
     user: User
 
+    def holds(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:

@@ -66,6 +66,9 @@ def test_a_key_is_made_listed_and_revoked_once(crier: Crier) -> None:
     assert "laptop" in listed
     assert token.rsplit("_", 1)[1] not in listed
 
+    refused = crier("keys", "create", "alice", "--scope", "admin")
+    assert (refused.returncode, "no admin" in refused.stderr) == (2, True)
+
     assert crier("keys", "revoke", token).returncode == 0
     assert "revoked" in crier("keys", "list").stdout
     again = crier("keys", "revoke", token)
@@ -86,6 +89,34 @@ def test_a_database_that_is_not_there_is_one_line(crier: Crier) -> None:
     failed = crier("migrate", DATABASE_URL="postgresql://crier@127.0.0.1:1/crier")
     assert failed.returncode != 0
     assert "Traceback" not in failed.stderr, failed.stderr
+
+
+def test_a_database_that_was_never_migrated_is_one_line(crier: Crier, empty_database_url: str) -> None:
+    """Nothing is begun on tables that are not there; going down is never an accident."""
+    failed = crier("serve", DATABASE_URL=empty_database_url)
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("crier: the database stands at no revision")
+    assert "python -m app migrate" in failed.stderr
+
+    assert crier("migrate", DATABASE_URL=empty_database_url).stdout == "The database was migrated.\n"
+    kept = crier("migrate", "base", DATABASE_URL=empty_database_url)
+    assert (kept.returncode, "--down" in kept.stderr) == (2, True)
+
+
+def test_servers_of_our_own_are_migrated_by_whoever_comes_first(crier: Crier, data_dir: Path) -> None:
+    """Nobody else would do it."""
+    made = crier("keys", "create", "alice", DATABASE_URL="", REDIS_URL="", DATA_DIR=str(data_dir))
+    assert made.stdout.startswith("crier_"), made.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("alice", "--days", "0"), (" ",), ("alice", "--name", ""), ("alice", "--scope", "owner")]
+)
+def test_a_key_that_makes_no_sense_is_not_made(arguments: tuple[str, ...]) -> None:
+    """The option is named; nothing is connected to."""
+    refused = CliRunner().invoke(app, ["keys", "create", *arguments])
+    assert refused.exit_code == 2
+    assert "Invalid value" in refused.output
 
 
 def test_rotation_without_anything_to_rotate_says_so(crier: Crier) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.log import HIDDEN, redact
+from app.log import HIDDEN, drop_empty, redact
 from services.domain.credentials import mint_api_key
 
 TOKEN = mint_api_key().token
@@ -45,6 +45,14 @@ def test_what_is_no_secret_stays(event: dict[str, Any] | None = None) -> None:
     """Numbers, lists, words that only sound alike."""
     event = {"event": "request", "ms": 1.5, "codes": ["TIMEOUT"], "tokens": 12, "path": "/oauth/x/callback", "ok": True}
     assert redact(None, "info", dict(event)) == event
+
+
+def test_what_has_no_value_is_not_shown_to_people() -> None:
+    """`code=None` on each line of what went well."""
+    assert drop_empty(None, "info", {"event": "publish.ended", "code": None, "n": 0}) == {
+        "event": "publish.ended",
+        "n": 0,
+    }
 
 
 @given(st.dictionaries(TEXTS, TEXTS | st.integers() | st.lists(TEXTS)), TEXTS, TEXTS)

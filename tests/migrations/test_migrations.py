@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.migrating import migrate_database, newest_revision
+from app.migrating import MigrationRefused, check_revision, migrate_database, newest_revision
 from services.domain.ids import new_id
 from services.models import Base
 
@@ -45,12 +45,30 @@ async def test_up_down_and_up_again_ends_at_the_models(empty_database_url: str) 
     assert await migrate_database(empty_database_url)
     assert await differences(empty_database_url) == []
 
-    await migrate_database(empty_database_url, revision="base")
+    with pytest.raises(MigrationRefused, match="--down"):
+        await migrate_database(empty_database_url, revision="base")
+    await migrate_database(empty_database_url, revision="0001", may_lose_data=True)
+    await migrate_database(empty_database_url, revision="base", may_lose_data=True)
     assert await table_names(empty_database_url) == {"alembic_version"}
 
     await migrate_database(empty_database_url)
     assert await differences(empty_database_url) == []
     assert not await migrate_database(empty_database_url)
+
+
+async def test_a_revision_that_nobody_knows_is_refused(empty_database_url: str) -> None:
+    """And whoever mistyped it is told which there are."""
+    with pytest.raises(MigrationRefused, match="no revision 0815 here, only base, 0001"):
+        await migrate_database(empty_database_url, revision="0815")
+
+
+def test_code_runs_on_its_own_revision_or_a_newer_one() -> None:
+    """While a release is rolled out, the database is ahead of the code that still runs."""
+    check_revision(newest_revision())
+    check_revision("a revision of the next release")
+    for older in (None, "0001"):
+        with pytest.raises(MigrationRefused, match="python -m app migrate"):
+            check_revision(older)
 
 
 async def test_processes_that_migrate_at_once_do_it_once(empty_database_url: str) -> None:
