@@ -21,7 +21,7 @@ from secure import (
     XContentTypeOptions,
     XFrameOptions,
 )
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -38,6 +38,7 @@ from services.domain.errors import CrierError, Forbidden, NotFound, TimedOut
 _log = structlog.get_logger(__name__)
 
 CORRELATION_HEADER = "X-Correlation-Id"
+_RAW_CORRELATION = CORRELATION_HEADER.lower().encode()
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
@@ -62,7 +63,7 @@ class RequestLog:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
-                MutableHeaders(scope=message)[CORRELATION_HEADER] = correlation_id
+                message["headers"] = [*message.get("headers", ()), (_RAW_CORRELATION, correlation_id.encode())]
                 noted["status"] = int(message.get("status", 101))
             await send(message)
 
@@ -89,16 +90,17 @@ class SafeHeaders:
 
     def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
         self._app = app
-        self._headers = tuple(safe_headers(is_production=is_production).items())
+        headers = safe_headers(is_production=is_production)
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve with the headers added."""
 
         async def send_safely(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers:
-                    headers.setdefault(name, value)
+                own = list(message.get("headers", ()))
+                said = {name for name, _ in own}
+                message["headers"] = own + [header for header in self._headers if header[0] not in said]
             await send(message)
 
         await self._app(scope, receive, send_safely)
