@@ -2,9 +2,13 @@
 
 The head of a request has to be whole in time and may not be long, whoever sends it; and what never becomes a request
 (no HTTP at all, a broken handshake) is refused as everything else is: GraphQL JSON with a code, under safe headers.
+
+A server that goes answers what has reached it: uvicorn would close every connection on which it has read no request
+yet, and a request that lies unread in the kernel would be lost with it.
 """
 
 import asyncio
+import select
 from typing import Any
 from uuid import uuid4
 
@@ -25,15 +29,22 @@ MOST_HEAD_BYTES = 32_768
 HEAD_PATIENCE = 10.0
 """Seconds from a request's first byte, or a connection's beginning, to the end of its headers."""
 
+LAST_WORD = 0.5
+"""Seconds that a connection without a request has to send one after all, once the server goes."""
+
 _LINGER = 1.0
 """Seconds that a refused connection is still read, into nothing."""
+_LOOK_AGAIN = 0.02
 
 
 class CarefulConfig(uvicorn.Config):
     """What uvicorn is told, and what its protocols here want to know besides."""
 
     head_patience: float = HEAD_PATIENCE
+    last_word: float = LAST_WORD
     is_production: bool = False
+    is_going: bool = False
+    """Whether the server has begun to shut down."""
 
 
 class CarefulHttp(HttpToolsProtocol):
@@ -47,6 +58,7 @@ class CarefulHttp(HttpToolsProtocol):
         self._refusal = BadRequest("This is not HTTP.")
         self._is_refused = False
         self._is_in_head = True
+        self._is_last = False
         self._head_bytes = 0
         self._header_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -55,6 +67,8 @@ class CarefulHttp(HttpToolsProtocol):
         """A request is expected soon."""
         super().connection_made(transport)
         self._begin_head()
+        if self.config.is_going:
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is expected any more."""
@@ -97,10 +111,31 @@ class CarefulHttp(HttpToolsProtocol):
         """The head is whole."""
         self._end_head()
         super().on_headers_complete()
+        if self._is_last and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn says to a request that it cannot read, in our words."""
         self._refuse(self._refusal)
+
+    def shutdown(self) -> None:
+        """The server goes: the request under way is the last here, or the one that is on its way."""
+        self._is_last = True
+        if self._is_answering():
+            super().shutdown()
+        else:
+            self.loop.call_later(self.config.last_word, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self.transport.is_closing() or self._is_answering():
+            return
+        if (self._is_in_head and self._head_bytes) or _has_unread(self.transport):
+            self.loop.call_later(_LOOK_AGAIN, self._close_if_silent)
+        else:
+            self.transport.close()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _begin_head(self) -> None:
         self._is_in_head = True
@@ -124,8 +159,8 @@ class CarefulHttp(HttpToolsProtocol):
         """Answer and close; in the middle of another answer only the closing can tell."""
         self._is_refused = True
         self._end_head()
-        is_answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-        if is_answering or self.pipeline:
+        has_begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if has_begun or self.pipeline:
             self.transport.close()
             return
         if not self.transport.is_closing():
@@ -144,6 +179,12 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
     """One socket; a handshake that is none is answered as HTTP."""
 
     config: CarefulConfig
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A handshake is expected; it comes too late where the server goes."""
+        super().connection_made(transport)
+        if self.config.is_going:
+            self.loop.call_later(self.config.last_word, self.shutdown)
 
     def handle_connect(self, event: Request) -> None:
         """Accept the handshake, or say in our words why not."""
@@ -165,6 +206,18 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
                 headers[name] = answer.headers[name]
         headers["Connection"] = "close"
         return Answer(answer.status_code, answer.reason_phrase, headers, bytes(response.body))
+
+
+def _has_unread(transport: asyncio.Transport) -> bool:
+    """Whether the kernel holds what this process has not read yet."""
+    return is_readable(transport.get_extra_info("socket").fileno())
+
+
+def is_readable(file_number: int) -> bool:
+    """Whether there is something to read, or a connection to accept, at this moment."""
+    poll = select.poll()
+    poll.register(file_number, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def refusal_response(refusal: BadRequest, *, is_production: bool) -> Response:

@@ -13,19 +13,36 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.complaints import Complaint
-from app.protocols import careful_config
+from app.protocols import CarefulConfig, careful_config, is_readable
 
 
 class CannotListen(Complaint):
     """Somebody else serves there, or it is no place of this machine's; the message says which setting to change."""
 
 
+_ACCEPTS_FOR = 1.0
+"""Seconds for which whoever knocks is still let in at a shutdown."""
+
+
 class _Server(uvicorn.Server):
-    """Leaves signals to `app.shutdown`."""
+    """Leaves signals to `app.shutdown`, and lets in whom the kernel has let in before it closes the door."""
+
+    config: CarefulConfig
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept what waits, then let uvicorn close: a connection that nobody accepts is reset, its request with it."""
+        self.config.is_going = True
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + _ACCEPTS_FOR
+        while (  # noqa: ASYNC110 — nobody tells when the queue is empty
+            any(is_readable(one.fileno()) for one in sockets or ()) and loop.time() < give_up_at
+        ):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
 
 
 def bind(host: str, port: int, *, setting: str) -> socket.socket:

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -245,6 +245,9 @@ async def test_five_hundred_callers_live_through_a_restart_of_postgresql(own_pos
         assert 5 < most <= 20
         assert database.usage().in_use == database.usage().waiting == 0
         assert await asyncio.gather(*(outcome_of(database) for _ in range(200))) == [1] * 200
+        async with AsyncExitStack() as stack:
+            for _ in range(20):
+                await stack.enter_async_context(database.connect())
     finally:
         await database.close()
         await watcher.close()
