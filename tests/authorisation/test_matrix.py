@@ -6,27 +6,22 @@ fails, and so does one whose root nobody has said how to ask for.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
-import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType
-from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from app.sandbox.running import RunningSandbox
 from services.domain.accounts import Platform
 from services.domain.ids import Kind
 from services.domain.viewers import Viewer
 from tests.authorisation.roads import SCHEMA, Road, Stop, plan, read
 from tests.authorisation.rules import ASKERS, NO, REFUSALS, RULES, TWICE, YES, expected
 from tests.authorisation.wishes import WISHES
-from tests.authorisation.world import EMPTY, World, a_jwt, open_world
+from tests.authorisation.world import EMPTY, World, a_jwt
 from tests.graphql_api import account_id, user_id
 from tests.ownership import digest_all
 
@@ -38,20 +33,6 @@ KINDS = {
     Kind.MEDIA: "Media",
     Kind.ATTEMPT: "Attempt",
 }
-
-
-@pytest.fixture
-async def world(  # noqa: PLR0917 - pytest names them
-    running_sandbox: RunningSandbox,
-    database: AsyncEngine,
-    redis: Redis,
-    database_url: str,
-    redis_url: str,
-    tmp_path: Path,
-) -> AsyncIterator[World]:
-    """The app before everybody's data, which is gone afterwards."""
-    async with open_world(running_sandbox, database_url=database_url, redis_url=redis_url, folder=tmp_path) as world:
-        yield world
 
 
 def test_every_field_has_one_rule() -> None:
