@@ -58,10 +58,10 @@ export function Calendar({ person }) {
     >
       <Answer live={live} field="posts">
         {(posts) => (
-          <div class={live.isCurrent ? undefined : 'old'}>
+          <>
             <Month days={days} month={month} posts={posts.nodes} onShow={setShown} />
             <Rest posts={posts} after={after} onTurn={setAfter} />
-          </div>
+          </>
         )}
       </Answer>
       {shown && <Shown {...shown} onClosed={() => setShown(null)} />}
@@ -128,11 +128,7 @@ function Day({ day, isOutside, posts, onShow }) {
         </button>
       ))}
       {posts.length > SHOWN && (
-        <button
-          type="button"
-          class="plain"
-          onClick={() => onShow({ title: dayName(day), posts })}
-        >
+        <button type="button" class="plain" onClick={() => onShow({ title: dayName(day), posts })}>
           + {number(posts.length - SHOWN)} more<span class="unseen"> on {dayName(day)}</span>
         </button>
       )}

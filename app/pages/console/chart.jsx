@@ -97,7 +97,13 @@ function makePlot(place) {
         late: { range: whole },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 90, values: (plot, ticks) => ticks.map((tick) => clock(1000 * tick)) },
+        {
+          ...axis,
+          size: 32,
+          grid: { show: false },
+          space: 90,
+          values: (plot, ticks) => ticks.map((tick) => clock(1000 * tick)),
+        },
         { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6] },
         {
           ...axis,

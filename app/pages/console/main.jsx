@@ -10,7 +10,7 @@ import { Session, useLive } from './live.js';
 import { Now } from './now.jsx';
 import { People } from './people.jsx';
 import PULSE from './queries/Pulse.graphql';
-import { forgetKey, keepKey, takeKey } from './session.js';
+import { findKey, forgetKey, keepKey, takeBrought } from './session.js';
 import { SignIn } from './sign_in.jsx';
 import { clock } from './words.js';
 
@@ -23,7 +23,7 @@ const VIEWS = [
 const viewInAddress = () => VIEWS.find(([name]) => `#${name}` === location.hash) ?? VIEWS[0];
 
 function App() {
-  const [apiKey, setKey] = useState(takeKey);
+  const [apiKey, setKey] = useState(findKey);
   const [reason, setReason] = useState(null);
   const session = useMemo(() => {
     const end = (trouble = null) => {
@@ -33,6 +33,15 @@ function App() {
     };
     return { apiKey, end };
   }, [apiKey]);
+
+  useEffect(() => {
+    const take = () => {
+      const brought = takeBrought();
+      if (brought) setKey(brought);
+    };
+    addEventListener('hashchange', take); // a link followed where the console is open already
+    return () => removeEventListener('hashchange', take);
+  }, []);
 
   if (!apiKey) {
     const begin = (key) => {

@@ -73,7 +73,7 @@ export function AsOf({ at, now }) {
   return <Stale>as of {clock(at)}</Stale>;
 }
 
-// What stands in a panel: the answer, or why there is none, or that it is on its way.
+// What stands in a panel: the answer, dimmed while another one is awaited; or why there is none; or that it is to come.
 export function Answer({ live, field, children }) {
   const value = live.data?.[field];
   const trouble = live.troubles[field] ?? (live.data ? null : live.failing);
@@ -84,7 +84,11 @@ export function Answer({ live, field, children }) {
       </Notice>
     );
   if (value === undefined || value === null) return <p class="quiet waiting">Loading …</p>;
-  return children(value);
+  return (
+    <div class={live.isCurrent ? undefined : 'old'} aria-busy={!live.isCurrent}>
+      {children(value)}
+    </div>
+  );
 }
 
 export function Notice({ title, tone = 'calm', children }) {

@@ -4,13 +4,17 @@ const PLACE = 'crier.admin-key';
 
 // A link may bring a key behind `#key=`. That part of an address is never sent to any server, and it is gone from the
 // address bar before anything else happens.
-export function takeKey() {
+export function takeBrought() {
   const brought = new URLSearchParams(location.hash.slice(1)).get('key');
   if (brought) {
     history.replaceState(null, '', location.pathname);
     keepKey(brought);
   }
-  return sessionStorage.getItem(PLACE);
+  return brought;
+}
+
+export function findKey() {
+  return takeBrought() ?? sessionStorage.getItem(PLACE);
 }
 
 export function keepKey(key) {
