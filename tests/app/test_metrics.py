@@ -19,12 +19,14 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api import open_api, worker_api
 from app.metrics import Metrics, Standing
 from app.metrics.catalogue import CATALOGUE, Described, Kind, describe_all
 from app.metrics.operations import MOST_NAMES
 from app.metrics.tallies import Spread
+from app.sandbox.running import RunningSandbox
 from services.backends.database import Database
 from services.domain.accounts import Platform
 from services.domain.credentials import mint_api_key
@@ -35,7 +37,8 @@ from services.domain.viewers import Role, Scope
 from services.guards.rate_limiter import RateLimiterService
 from services.models import TARGETS
 from services.queries.users import insert_key, insert_user
-from tests.rig import Rig, now
+from tests.faulty import OwnRedis
+from tests.rig import Rig, now, open_rig
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 
@@ -220,7 +223,31 @@ async def test_the_queue_is_shown_as_the_database_has_it(rig: Rig) -> None:
     assert shown.value("crier_workers_alive") == 0
     assert shown.value("crier_breaker_state", breaker=Platform.FACEBOOK.breaker, state="OPEN") == 1
     assert shown.value("crier_breaker_state", breaker=Platform.FACEBOOK.breaker, state="CLOSED") == 0
+    assert shown.value("crier_breaker_transitions_total", breaker=Platform.FACEBOOK.breaker, to="OPEN") == 1
     assert shown.value("crier_project_quota_limit", platform="YOUTUBE") == 100
+
+
+async def test_operations_go_on_without_redis_and_that_is_counted(
+    running_sandbox: RunningSandbox, database: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    """Nobody can look at a viewer's budget: everybody may go on, and operators see that nobody was held back."""
+    own = OwnRedis(tmp_path)
+    own.start()
+    try:
+        async with (
+            open_rig(running_sandbox, database_url=database_url, redis_url=own.url, folder=tmp_path) as rig,
+            serving(rig) as http,
+        ):
+            token = await a_token(rig)
+            assert (await ask(http, token, "{ viewer { name } }")).json()["data"] == {"viewer": {"name": "Ada"}}
+            assert (await scrape(http)).value("crier_api_budget_unguarded_total") <= 0
+            own.kill()
+            for _ in range(3):
+                answer = await ask(http, token, "{ viewer { name } posts { nodes { id } } }")
+                assert answer.json()["data"] == {"viewer": {"name": "Ada"}, "posts": {"nodes": []}}
+            assert (await scrape(http)).value("crier_api_budget_unguarded_total") >= 1
+    finally:
+        own.kill()
 
 
 async def test_looking_works_without_the_database(rig: Rig) -> None:

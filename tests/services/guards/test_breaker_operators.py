@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+import structlog
 from redis.asyncio import Redis
 
 from services.backends.redis import RedisGate
@@ -127,13 +128,19 @@ async def test_history_is_bounded_and_everything_expires(breakers: CircuitBreake
 async def test_listener_hears_each_transition_once(
     breakers: CircuitBreakerService, wall: Wall, told: list[tuple[str, Transition]]
 ) -> None:
-    """Open, half open, closed, in order."""
-    await open_it(breakers)
-    wall.now += 60
-    await breakers.execute(NAME, succeed)
-    await breakers.get_stats(NAME)
+    """Open, half open, closed, in order; and the log has it, with the reason."""
+    with structlog.testing.capture_logs() as events:
+        await open_it(breakers)
+        wall.now += 60
+        await breakers.execute(NAME, succeed)
+        await breakers.get_stats(NAME)
 
     assert [change.to_state for _, change in told] == [OPEN, HALF_OPEN, CLOSED]
+    moved = [event for event in events if event["event"] == "breaker_moved"]
+    assert [(event["breaker"], event["to_state"], event["log_level"]) for event in moved] == [
+        (NAME, state, "warning") for state in (OPEN, HALF_OPEN, CLOSED)
+    ]
+    assert moved[0]["reason"] == "5 failures in a row"
 
 
 async def test_listener_that_fails_breaks_nothing(gate: RedisGate, wall: Wall) -> None:
