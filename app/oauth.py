@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import structlog
 from starlette.requests import Request
@@ -16,7 +17,17 @@ from services.domain.errors import CATALOGUE, CrierError, ErrorCode
 
 _log = structlog.get_logger(__name__)
 
-_STYLE = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem}"
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0; min-height: 90vh; display: grid; place-content: center;
+  background: light-dark(#f3f4f6, #111827); color: light-dark(#111827, #f3f4f6); }
+main { background: light-dark(#fff, #1f2937); border-radius: 1rem; padding: 2rem 2.5rem; margin: 1rem; max-width: 26rem;
+  border: 1px solid light-dark(#e5e7eb, #374151); box-shadow: 0 10px 30px rgb(0 0 0 / 8%); }
+h1 { font-size: 1.3rem; margin: 0 0 .5rem; }
+h1::before { content: "✓"; color: #16a34a; margin-right: .6rem; }
+.failed h1::before { content: "✕"; color: #dc2626; }
+p { margin: 0; color: light-dark(#4b5563, #d1d5db); }
+"""
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -53,8 +64,10 @@ def _explain(error: CrierError) -> str:
 
 def _page(title: str, text: str, status: int) -> Response:
     content = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)} · Crier</title>"
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(text)}</p></html>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(title)} · Crier</title><style>{_STYLE}</style>"
+        f"<main class={'done' if status == HTTPStatus.OK else 'failed'}>"
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p></main></html>"
     )
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
     return HTMLResponse(content, status, headers)

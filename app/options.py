@@ -14,8 +14,9 @@ class EdgeOptions:
     """Origins whose pages may ask; none by default. They may open sockets too."""
     request_timeout: timedelta = timedelta(seconds=30)
     """For handlers that are not GraphQL, and for the arrival of bodies."""
-    most_body_bytes: int = 100_000
-    """Of a GraphQL request, variables included, and of a WebSocket message."""
+    most_body_bytes: int = 1_000_000
+    """Of a GraphQL request, variables included, and of a WebSocket message: the longest caption that a platform takes
+    (63,206 characters) may need 12 bytes for each of them. What a document may hold is limited by itself."""
     operations_per_socket: int = 100
     init_patience: timedelta = timedelta(seconds=10)
     """How long a socket may stay open without `connection_init`."""

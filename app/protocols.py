@@ -235,7 +235,7 @@ def careful_config(app: ASGIApp, *, is_production: bool = False, **options: Any)
         app,
         http=CarefulHttp,
         ws=CarefulWebSocket,
-        ws_max_size=1 << 17,
+        ws_max_size=1 << 20,
         # What compression saves on small messages, it costs many times over in memory that idle sockets hold.
         ws_per_message_deflate=False,
         log_config=None,

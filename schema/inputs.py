@@ -10,7 +10,9 @@ from services.domain.options import FacebookKind, InstagramKind, YouTubePrivacy
 from services.domain.posts import MediaKind
 
 _EXPECTED = "The version that was read: if the post has changed since, nothing happens and the answer is CONFLICT."
-_KEY = "Any text that names this wish: the same key and input again gives the same post and makes no other."
+_KEY = (
+    "Any 1 to 255 characters that name this wish: the same key and input again gives the same post and makes no other."
+)
 _TIME = "When it goes out."
 
 

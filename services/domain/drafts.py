@@ -3,13 +3,14 @@
 Limits are the platforms' own, from their public documentation; what drifts can be set when `Rules` is built.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.domain.accounts import Account, Platform
-from services.domain.errors import ErrorCode, UserError
+from services.domain.errors import ErrorCode, UserError, refuse
 from services.domain.options import (
     OPTIONS_OF,
     FacebookKind,
@@ -24,6 +25,11 @@ from services.domain.urls import is_web_url
 
 LONGEST_AHEAD = timedelta(days=5 * 366)
 MAX_TARGETS = 20
+LONGEST_KEY = 255
+"""Characters of an idempotency key."""
+
+INCOMPLETE = frozenset({ErrorCode.MEDIA_REQUIRED, ErrorCode.CAPTION_REQUIRED, ErrorCode.TITLE_REQUIRED})
+"""What a draft may still lack: its writer is not done. It is asked for when the post gets its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,19 @@ class Rules:
 
     def check(self, draft: PostDraft, accounts: Mapping[UUID, Account]) -> list[UserError]:
         """Everything that is wrong with the draft, in the order of its fields; `accounts` are the person's own."""
+        forgiven = INCOMPLETE if draft.scheduled_at is None else frozenset()
+        return [error for error in self._find_errors(draft, accounts) if error.code not in forgiven]
+
+    def check_time(self, scheduled_at: datetime | None) -> Iterator[UserError]:
+        """A time must lie ahead, and not absurdly far."""
+        if scheduled_at is None:
+            return
+        if scheduled_at <= self.now:
+            yield UserError(ErrorCode.SCHEDULED_IN_PAST, f"{scheduled_at.isoformat()} is already over.", "scheduledAt")
+        if scheduled_at > self.now + LONGEST_AHEAD:
+            yield UserError(ErrorCode.VALIDATION_FAILED, "A post can be at most five years ahead.", "scheduledAt")
+
+    def _find_errors(self, draft: PostDraft, accounts: Mapping[UUID, Account]) -> list[UserError]:
         return [
             *self._check_accounts(draft, accounts),
             *self.check_time(draft.scheduled_at),
@@ -87,15 +106,6 @@ class Rules:
                 for error in self._check_target(draft, accounts[account_id])
             ),
         ]
-
-    def check_time(self, scheduled_at: datetime | None) -> Iterator[UserError]:
-        """A time must lie ahead, and not absurdly far."""
-        if scheduled_at is None:
-            return
-        if scheduled_at <= self.now:
-            yield UserError(ErrorCode.SCHEDULED_IN_PAST, f"{scheduled_at.isoformat()} is already over.", "scheduledAt")
-        if scheduled_at > self.now + LONGEST_AHEAD:
-            yield UserError(ErrorCode.VALIDATION_FAILED, "A post can be at most five years ahead.", "scheduledAt")
 
     def _check_accounts(self, draft: PostDraft, accounts: Mapping[UUID, Account]) -> Iterator[UserError]:
         if not draft.account_ids and draft.scheduled_at is not None:
@@ -142,7 +152,7 @@ class Rules:
             ("#", self.instagram_hashtags, "hashtags"),
             ("@", self.instagram_mentions, "mentions"),
         ):
-            if caption.count(sign) > limit:
+            if len(re.findall(rf"(?<!\w){sign}\w", caption)) > limit:  # neither the `#` of C# nor the `@` of an address
                 yield UserError(ErrorCode.VALIDATION_FAILED, f"Instagram allows {limit} {name}.", where)
         kinds = [medium.kind for medium in draft.media]
         kind = instagram_kind(options if isinstance(options, InstagramOptions) else None, kinds)
@@ -220,6 +230,13 @@ def _check_count(platform: str, kinds: Sequence[MediaKind], least: int, most: in
         yield UserError(ErrorCode.MEDIA_REQUIRED, f"{platform} needs at least {least} {noun} here.", "media")
     if len(kinds) > most:
         yield UserError(ErrorCode.TOO_MANY_MEDIA, f"{platform} takes at most {most} media here.", "media")
+
+
+def check_key(key: str | None) -> None:
+    """Raises VALIDATION_FAILED for an idempotency key that is empty or longer than anybody needs."""
+    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
+        message = f"An idempotency key has 1 to {LONGEST_KEY} characters, not {len(key)}."
+        raise refuse(ErrorCode.VALIDATION_FAILED, message, "idempotencyKey")
 
 
 def _check_link(link: str | None) -> Iterator[UserError]:

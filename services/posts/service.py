@@ -12,7 +12,7 @@ import orjson
 
 from services.backends.transactions import DatabaseTransactionService, Transaction
 from services.domain.changes import UNSET, FailedFilter, PostChanges
-from services.domain.drafts import PostDraft
+from services.domain.drafts import PostDraft, check_key
 from services.domain.edits import (
     CANCELABLE,
     EDITABLE,
@@ -180,6 +180,7 @@ class PostService:
             retried, after = retried + count, post_ids[-1]
 
     async def _create(self, viewer: Viewer, draft: PostDraft, operation: str, key: str | None) -> PostState:
+        check_key(key)
         fingerprint = hashlib.sha256(orjson.dumps(draft, default=str, option=orjson.OPT_SORT_KEYS)).digest()
         owner, post_id = viewer.user.id, new_id()
 

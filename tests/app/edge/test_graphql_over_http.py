@@ -3,6 +3,7 @@
 `json` below is the older media type, application/json; `graphql` the newer, application/graphql-response+json.
 """
 
+import json
 from typing import Any
 
 import httpx
@@ -304,10 +305,17 @@ async def test_failure_of_the_request_itself_should_have_its_own_4xx(running: Ru
         (await post(running, quick, "text/csv"), 406),
         (await get(running, "query=" + "a" * 17_000), 414),
         (await post(running, quick, **{"X-Long": "a" * 33_000}), 431),
-        (await post(running, {"query": "{quick}" + " " * 100_000}), 413),
+        (await post(running, {"query": "{quick}" + " " * 1_000_000}), 413),
     ):
         assert answer.status_code == status
         assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
+async def test_the_longest_caption_of_any_platform_should_arrive_in_any_script(running: RunningEdge) -> None:
+    """A client may write each of its 63,206 characters as twelve: an escaped surrogate pair."""
+    body = json.dumps({"query": "{quick}", "variables": {"caption": "\N{GRINNING FACE}" * 63_206}}).encode()
+    assert len(body) > 750_000
+    assert (await post(running, body)).status_code == 200
 
 
 # Beside it

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.domain.accounts import Account, AccountStatus, Platform
-from services.domain.drafts import MediaDraft, PostDraft, Rules, Variant, youtube_title
-from services.domain.errors import ErrorCode
+from services.domain.drafts import MediaDraft, PostDraft, Rules, Variant, check_key, youtube_title
+from services.domain.errors import ErrorCode, Refused
 from services.domain.options import InstagramKind, InstagramOptions, YouTubeOptions
 from services.domain.posts import MediaKind
 
@@ -116,6 +116,34 @@ def test_an_account_that_cannot_publish_is_refused_for_a_time_but_not_for_a_draf
     account = an_account(Platform.FACEBOOK, status=status)
     assert errors_of(account) == [(ErrorCode.ACCOUNT_NOT_CONNECTED, "accountIds.0")]
     assert errors_of(account, scheduled_at=None) == []
+
+
+@pytest.mark.parametrize("platform", list(Platform))
+def test_a_draft_may_lack_what_its_post_needs_and_hold_nothing_that_no_post_may(platform: Platform) -> None:
+    """The picture comes tomorrow; a caption that is too long stays too long."""
+    account = an_account(platform)
+    assert errors_of(account, scheduled_at=None, caption="") == []
+    assert errors_of(account, caption="") != []
+    assert (ErrorCode.CAPTION_TOO_LONG, "caption") in errors_of(account, scheduled_at=None, caption="x" * 70_000)
+    assert (ErrorCode.TOO_MANY_MEDIA, "media") in errors_of(account, scheduled_at=None, media=(VIDEO,) * 11)
+
+
+def test_what_only_looks_like_a_hashtag_or_a_mention_is_none() -> None:
+    """Musical keys, languages and addresses."""
+    account = an_account(Platform.INSTAGRAM)
+    assert errors_of(account, media=(IMAGE,), caption="C# # ada@example.com " * 40) == []
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+def test_a_key_that_is_none_or_endless_is_refused(key: str) -> None:
+    """An empty one would be everybody's; an endless one fits no index."""
+    check_key(None)
+    check_key("k" * 255)
+    with pytest.raises(Refused) as refused:
+        check_key(key)
+    assert [(error.code, error.field) for error in refused.value.errors] == [
+        (ErrorCode.VALIDATION_FAILED, "idempotencyKey")
+    ]
 
 
 @given(st.text(max_size=300))

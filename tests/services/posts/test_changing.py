@@ -240,6 +240,23 @@ async def test_a_draft_can_be_published_now(rig: Rig) -> None:
         await posts.publish_post_now(ada, draft.post.id, expected_version=None)
 
 
+async def test_a_draft_is_completed_before_it_gets_its_time(rig: Rig) -> None:
+    """A caption first, the video later: title and all follow from what is there in the end."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada, Platform.YOUTUBE)
+    posts = rig.container.posts
+    idea = await posts.create_draft(ada, rig.draft(account, caption="", scheduled_at=None), idempotency_key=None)
+    with refused(ErrorCode.MEDIA_REQUIRED, "media"):
+        changes = PostChanges(caption="How dough rises", scheduled_at=rig.draft().scheduled_at)
+        await posts.update_post(ada, idea.post.id, changes, expected_version=None)
+
+    whole = PostChanges(caption="How dough rises", media=rig.draft(sample="clip.mp4").media)
+    await posts.update_post(ada, idea.post.id, whole, expected_version=None)
+    await posts.publish_post_now(ada, idea.post.id, expected_version=None)
+    await rig.publish()
+    assert [one["title"] for one in rig.seen(account)] == ["How dough rises"]
+
+
 async def test_a_canceled_post_stays_in_until_it_is_moved(rig: Rig) -> None:
     """Its time comes and nothing happens; a second cancel is refused; another time makes it due again."""
     ada = await rig.add_user()
