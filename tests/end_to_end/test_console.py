@@ -252,6 +252,13 @@ async def test_a_persons_limits_accounts_and_month_are_shown(
         await expect(page.locator(".rows .badge")).to_have_text(["✓Connected"] * 3)
         await expect(page.get_by_role("heading", name=f"{now:%B %Y}")).to_be_visible()
 
+        facebook = page.locator(".limit", has_text="Facebook")
+        await expect(facebook).not_to_contain_text("0 of 50 used", timeout=15_000)
+        await facebook.get_by_role("button").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Reset").click()
+        await expect(facebook).to_contain_text("0 of 50 used")
+        assert used_of(run, "FACEBOOK") == 0
+
         post = page.locator(".post", has_text="The oven is lit.")
         await expect(post).to_contain_text("Published: ", timeout=15_000)
         await expect(post.locator("img")).to_have_js_property("complete", True)
@@ -265,6 +272,34 @@ async def test_a_persons_limits_accounts_and_month_are_shown(
         await expect(
             page.get_by_role("heading", name=f"{now.replace(day=1) - timedelta(days=1):%B %Y}")
         ).to_be_visible()
+
+
+def used_of(run: LocalRun, platform: str) -> int:
+    """How much of a limit the API says the person has used."""
+    answer = run.ask("query ($p: Platform!) { rateLimit(platform: $p) { used } }", {"p": platform})
+    return int(answer["data"]["rateLimit"]["used"])
+
+
+async def test_the_audit_log_is_turned_page_by_page(
+    browser: Browser,  # noqa: F811 — the fixture above
+    run: LocalRun,
+) -> None:
+    """Older entries and back again; each has who did it to what."""
+    many = " ".join(
+        f'n{n}: resetCircuitBreaker(input: {{ name: "instagram-api" }}) {{ __typename }}' for n in range(15)
+    )
+    for _ in range(2):
+        assert "errors" not in run.ask(f"mutation {{ {many} }}", token=run.token("admin"))
+    async with looking(browser, run, view="log") as page:
+        rows = page.locator("tbody tr")
+        await expect(rows).to_have_count(25)
+        newest = await rows.first.inner_text()
+        assert "resetCircuitBreaker" in newest and "instagram-api" in newest
+        await expect(page.get_by_role("button", name="Newer")).to_have_count(0)
+        await page.get_by_role("button", name="Older").click()
+        await expect(rows.nth(24)).to_have_count(0)
+        await page.get_by_role("button", name="Newer").click()
+        await expect(rows).to_have_count(25)
 
 
 async def test_what_is_not_of_now_is_called_stale_and_silence_is_told(
