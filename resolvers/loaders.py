@@ -159,6 +159,8 @@ class Loaders:
         self.posts.clear(key).prime(key, state.post)
         self.targets.clear(key).prime(key, state.targets)
         self.media.clear(key).prime(key, state.media)
+        for account in state.accounts:
+            self.accounts.clear(account.id).prime(account.id, account)
         return state.post
 
     def forget(self) -> None:

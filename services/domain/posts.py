@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from services.domain.accounts import Platform
+from services.domain.accounts import Account, Platform
 from services.domain.errors import ErrorCode
 from services.domain.options import TargetOptions
 
@@ -176,6 +176,8 @@ class PostState:
     post: Post
     targets: tuple[PostTarget, ...]
     media: tuple[Media, ...]
+    accounts: tuple[Account, ...] = ()
+    """Those of the targets, so that telling a thousand people of a change reads nothing more."""
 
 
 class AttemptOutcome(StrEnum):

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.events import Event
 from services.domain.posts import STILL_TO_COME, PostState, PostStatus, TargetStatus
-from services.models import MEDIA, POSTS, TARGETS
-from services.queries.rows import media_from, post_from, target_from
+from services.models import ACCOUNTS, MEDIA, POSTS, TARGETS
+from services.queries.accounts import PUBLIC
+from services.queries.rows import account_from, media_from, post_from, target_from
 
 PRIVATE = ("checkpoint", "lease", "lease_until", "leased_by", "step", "step_began_at", "step_shows")
 """What workers keep for themselves; never part of a state."""
@@ -105,6 +106,7 @@ def state_from_json(data: Mapping[str, Any]) -> PostState:
         post=post_from(data["post"]),
         targets=tuple(target_from(row) for row in data["targets"]),
         media=tuple(media_from(row) for row in data["media"]),
+        accounts=tuple(account_from(row) for row in data.get("accounts", ())),  # older events have none
     )
 
 
@@ -128,6 +130,11 @@ def _state_of(post: Any) -> ColumnElement[Any]:
             func.to_jsonb(TARGETS.table_valued()).op("-")(literal(list(PRIVATE), ARRAY(TEXT))), TARGETS.c.position
         )
     )
+    # One by one, for an account's row holds tokens, too.
+    shown = func.jsonb_build_object(*(part for column in PUBLIC for part in (column.name, column)))
+    accounts = select(func.jsonb_agg(shown)).where(
+        ACCOUNTS.c.id.in_(select(TARGETS.c.account_id).where(TARGETS.c.post_id == post.c.id))
+    )
     media = func.jsonb_agg(aggregate_order_by(func.to_jsonb(MEDIA.table_valued()), MEDIA.c.position))
     empty = func.jsonb_build_array()
     return func.jsonb_build_object(
@@ -137,6 +144,8 @@ def _state_of(post: Any) -> ColumnElement[Any]:
         func.coalesce(select(targets).where(TARGETS.c.post_id == post.c.id).scalar_subquery(), empty),
         "media",
         func.coalesce(select(media).where(MEDIA.c.post_id == post.c.id).scalar_subquery(), empty),
+        "accounts",
+        func.coalesce(accounts.scalar_subquery(), empty),
     )
 
 

@@ -202,3 +202,32 @@ async def test_each_change_is_read_anew(api: Api) -> None:
         await api.schedule(ada, account)
         await edit(api, ada, post, "changed")
         assert (await following(events))["targets"][0]["account"]["posts"]["totalCount"] == 2
+
+
+async def test_telling_of_a_change_reads_nothing_where_the_post_itself_is_asked_for(api: Api) -> None:
+    """With its targets, their accounts and its media: a thousand changes in one second wait for no database."""
+    ada = await api.add_person()
+    post = await api.schedule(ada, await api.add_account(ada), await api.add_account(ada))
+    document = "subscription { postsChanged { caption media { url } targets { status account { handle status } } } }"
+    async with aclosing(api.watch(document, ada)) as events:
+        assert len((await following(events))["targets"]) == 2
+        await edit(api, ada, post, "changed")
+        api.statements.clear()
+        told = await following(events)
+        assert told["caption"] == "changed"
+        assert [target["account"]["status"] for target in told["targets"]] == ["CONNECTED"] * 2
+        assert api.statements == []
+
+
+async def test_events_carry_no_tokens(api: Api) -> None:
+    """An account rides along without what only workers may know."""
+    ada = await api.add_person()
+    account = await api.add_account(ada, access_token=b"sealed-token", refresh_token=b"sealed-refresh")
+    post = await api.schedule(ada, account)
+    async with api.services.events.subscribe(ada.user.id) as feed:
+        await edit(api, ada, post, "changed")
+        event = await asyncio.wait_for(anext(feed), 5)
+    assert isinstance(event, bytes)
+    [told] = orjson.loads(event)["payload"]["accounts"]
+    assert told["handle"].startswith("@")
+    assert not {"access_token", "refresh_token", "scopes"} & told.keys()
