@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from services.backends.database import Database
 from services.domain.credentials import mint_api_key
 from services.domain.viewers import Scope, Viewer
 from services.queries.users import insert_key
+from tests.end_to_end.local_run import free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,13 +89,6 @@ async def give_key(database: Database, viewer: Viewer, scope: Scope | None = Non
             scope=scope or viewer.scope,
         )
     return key.token
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _answering(api: LiveApi, process: asyncio.subprocess.Process) -> None:

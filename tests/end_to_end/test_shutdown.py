@@ -16,11 +16,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from services.domain.credentials import mint_api_key
 from services.domain.posts import TargetStatus
-from services.domain.viewers import Scope, Viewer
-from services.queries.users import insert_key
 from tests.end_to_end.local_run import ROOT, free_port
+from tests.live import give_key
 from tests.rig import KEY, Rig
 
 pytestmark = pytest.mark.slow
@@ -71,16 +69,6 @@ async def answering(port: int) -> None:
             except httpx.TransportError:
                 await asyncio.sleep(0.1)
     raise AssertionError("no answer")
-
-
-async def key_of(rig: Rig, viewer: Viewer) -> str:
-    """An API key for somebody."""
-    key = mint_api_key()
-    async with rig.container.backends.database.begin() as c:
-        await insert_key(
-            c, key_id=key.key_id, user_id=viewer.user.id, name="t", secret_hash=key.secret_hash, scope=Scope.WRITE
-        )
-    return key.token
 
 
 async def ask(url: str, token: str) -> str:
@@ -135,7 +123,7 @@ async def test_sigterm_loses_no_request_and_no_post(  # noqa: PLR0917 - pytest n
 ) -> None:
     """Requests in flight and posts publishing while the signal comes; a second signal ends the worker at once."""
     people = [await rig.add_user(f"P{n}") for n in range(PEOPLE)]
-    tokens = [await key_of(rig, viewer) for viewer in people]
+    tokens = [await give_key(rig.container.backends.database, viewer) for viewer in people]
     captions = [f"round {round_} {is_hasty} person {n} post {m}" for n in range(PEOPLE) for m in range(POSTS_EACH)]
     for n, viewer in enumerate(people):
         account = await rig.add_account(viewer)
