@@ -33,6 +33,7 @@ from services.domain.pages import Place
 from services.domain.viewers import Role, Viewer
 from services.models import ACCOUNTS, ATTEMPTS, MEDIA, POSTS, TARGETS
 from tests.graphql_api import Api
+from tests.schema.naive import Naive
 
 LONG_NAME = "x" * 64
 """One byte more than PostgreSQL keeps of a name: whoever asks for this is answered by the loaders."""
@@ -76,9 +77,18 @@ TARGET_STATES = ("DRAFT", "SCHEDULED", "PUBLISHING", "RETRYING", "BLOCKED", "UNC
 class World:
     """Who may ask, and what there is to be asked for. No dataclass, whose fields Hypothesis would print."""
 
-    def __init__(self, viewers: tuple[Viewer, ...], ids: tuple[str, ...], cursors: tuple[str, ...]) -> None:
+    naive: Naive
+
+    def __init__(
+        self,
+        viewers: tuple[Viewer, ...],
+        rows: dict[Any, list[dict[str, Any]]],
+        ids: tuple[str, ...],
+        cursors: tuple[str, ...],
+    ) -> None:
         """`viewers`: Ada, who has much; Ben, who has little; Eve, who has nothing; Root, an operator with a post."""
         self.viewers = viewers
+        self.rows = rows
         self.ids = ids
         self.cursors = cursors
 
@@ -100,7 +110,7 @@ async def seed(api: Api, random: Random) -> World:
     ids = [encode_id(kinds[table], row["id"]) for table, written in rows.items() for row in written]
     ids += [encode_id(Kind.USER, viewer.user.id) for viewer in (ada, ben, eve, root)]
     ids += ["nonsense", encode_id(Kind.POST, new_id()), encode_id(Kind.UPLOAD, new_id())]
-    return World((ada, ben, eve, root), tuple(ids), tuple(_cursors(rows)))
+    return World((ada, ben, eve, root), rows, tuple(ids), tuple(_cursors(rows)))
 
 
 def _write(owner: Viewer, size: int, rows: dict[Any, list[dict[str, Any]]], random: Random) -> None:
