@@ -29,8 +29,10 @@ MOST_HEAD_BYTES = 32_768
 HEAD_PATIENCE = 10.0
 """Seconds from a request's first byte, or a connection's beginning, to the end of its headers."""
 
+FIRST_WORD = 3.0
+"""Seconds that a new connection has to send its request, once the server goes."""
 LAST_WORD = 0.5
-"""Seconds that a connection without a request has to send one after all, once the server goes."""
+"""The same for a connection that was kept after an answer: there clients know that it may end at any time."""
 
 _LINGER = 1.0
 """Seconds that a refused connection is still read, into nothing."""
@@ -41,6 +43,7 @@ class CarefulConfig(uvicorn.Config):
     """What uvicorn is told, and what its protocols here want to know besides."""
 
     head_patience: float = HEAD_PATIENCE
+    first_word: float = FIRST_WORD
     last_word: float = LAST_WORD
     is_production: bool = False
     is_going: bool = False
@@ -124,7 +127,8 @@ class CarefulHttp(HttpToolsProtocol):
         if self._is_answering():
             super().shutdown()
         else:
-            self.loop.call_later(self.config.last_word, self._close_if_silent)
+            patience = self.config.first_word if self.cycle is None else self.config.last_word
+            self.loop.call_later(patience, self._close_if_silent)
 
     def _close_if_silent(self) -> None:
         if self.transport.is_closing() or self._is_answering():
@@ -184,7 +188,7 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
         """A handshake is expected; it comes too late where the server goes."""
         super().connection_made(transport)
         if self.config.is_going:
-            self.loop.call_later(self.config.last_word, self.shutdown)
+            self.loop.call_later(self.config.first_word, self.shutdown)
 
     def handle_connect(self, event: Request) -> None:
         """Accept the handshake, or say in our words why not."""

@@ -1,12 +1,15 @@
 """HTTP servers inside this process: started on a bound socket, stopped in good order, silent about signals."""
 
 import asyncio
+import ctypes
 import errno
 import gc
 import os
 import socket
+import struct
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 
 import uvicorn
@@ -20,8 +23,11 @@ class CannotListen(Complaint):
     """Somebody else serves there, or it is no place of this machine's; the message says which setting to change."""
 
 
-_ACCEPTS_FOR = 1.0
-"""Seconds for which whoever knocks is still let in at a shutdown."""
+_ACCEPTS_FOR = 2.0
+"""Seconds for which a shutdown waits until all who have connected are let in."""
+_SO_ATTACH_FILTER = 26
+_BPF_RETURN = 0x06
+"""The one instruction of a packet filter that keeps nothing of any packet."""
 
 
 class _Server(uvicorn.Server):
@@ -36,6 +42,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept what waits, then let uvicorn close: a connection that nobody accepts is reset, its request with it."""
         self.config.is_going = True
+        for one in sockets or ():
+            refuse_silently(one)
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + _ACCEPTS_FOR
         while (  # noqa: ASYNC110 — nobody tells when the queue is empty
@@ -54,6 +62,17 @@ def bind(host: str, port: int, *, setting: str) -> socket.socket:
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
             raise CannotListen(f"{where} ({os.strerror(error.errno)}): set {setting} to another port.") from None
         raise CannotListen(f"{where}: set HOST to an address of this machine.") from None
+
+
+def refuse_silently(listener: socket.socket) -> None:
+    """Let the kernel take no more connections, so that none can come between the last accept and the close. Clients
+    ask again after a second, and find whoever serves there then, or nobody. Where there is no such thing, nothing."""
+    if sys.platform != "linux":
+        return
+    drop = ctypes.create_string_buffer(struct.pack("=HBBI", _BPF_RETURN, 0, 0, 0))
+    program = struct.pack("@HP", 1, ctypes.addressof(drop))
+    with suppress(OSError):  # a kernel that only looks like Linux
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ async def served(app: ASGIApp, *, host: str = "127.0.0.1", **options: Any) -> As
     patience = options.pop("head_patience", HEAD_PATIENCE)
     config = careful_config(app, lifespan="off", timeout_graceful_shutdown=2, **options)
     config.head_patience = patience
-    config.last_word = 0  # the clients here are gone by then
+    config.first_word = config.last_word = 0  # the clients here are gone by then
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign, assignment] # Ctrl-C is for pytest
     task = asyncio.create_task(server.serve([listener]))

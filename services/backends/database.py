@@ -33,6 +33,11 @@ class Isolation(StrEnum):
     REPEATABLE_READ = "REPEATABLE READ"
     SERIALIZABLE = "SERIALIZABLE"
 
+    @property
+    def strength(self) -> int:
+        """Greater for what promises more."""
+        return list(Isolation).index(self)
+
 
 class Database:
     """Between `pool_min` connections, opened at start, and `pool_max`.

@@ -29,8 +29,9 @@ _log = logging.getLogger(__name__)
 class Transaction:
     """What a piece of work may do while its transaction is open."""
 
-    def __init__(self, *, connection: AsyncConnection, depth: int = 0) -> None:
+    def __init__(self, *, connection: AsyncConnection, isolation: Isolation, depth: int = 0) -> None:
         self.connection = connection
+        self.isolation = isolation
         self.depth = depth
         self.is_over = False
         self.turn = asyncio.Lock()
@@ -101,14 +102,14 @@ class DatabaseTransactionService:
     ) -> T:
         """Run `work` and commit; any exception undoes it. Returns once events are told and callbacks have run.
 
-        A nested call keeps the isolation of the outermost. Raises Contended or DatabaseAway after the last try,
-        CommitUnknown where nobody can say whether the commit took place.
+        A nested call has the isolation of the outermost; ValueError where it asks for more. Raises Contended or
+        DatabaseAway after the last try, CommitUnknown where nobody can say whether the commit took place.
         """
         outer = _current.get()
         if outer is not None and not outer.is_over:
             async with outer.turn:
                 if not outer.is_over:
-                    return await self._join(outer, work, read_only)
+                    return await self._join(outer, work, isolation, read_only)
         for attempt in range(1, self._tries):
             try:
                 return await self._attempt(work, isolation, read_only)
@@ -129,7 +130,7 @@ class DatabaseTransactionService:
             async with self._database.begin(
                 isolation=isolation, read_only=read_only, on_committed=follow
             ) as connection:
-                transaction = Transaction(connection=connection)
+                transaction = Transaction(connection=connection, isolation=isolation)
                 result = await _run(work, transaction)
                 if transaction.entries:
                     transaction_id = await self._outbox.write(connection, transaction.entries)
@@ -144,9 +145,11 @@ class DatabaseTransactionService:
             await asyncio.shield(following)
         return result
 
-    async def _join(self, outer: Transaction, work: Work[T], read_only: bool) -> T:
+    async def _join(self, outer: Transaction, work: Work[T], isolation: Isolation, read_only: bool) -> T:
         """Run `work` under a savepoint; what it emitted and registered counts only if it succeeds."""
-        nested = Transaction(connection=outer.connection, depth=outer.depth + 1)
+        if isolation.strength > outer.isolation.strength:
+            raise ValueError(f"work that needs {isolation} is nested in a transaction that is {outer.isolation}")
+        nested = Transaction(connection=outer.connection, isolation=outer.isolation, depth=outer.depth + 1)
         savepoint = f"nested_{nested.depth}"
         await outer.connection.execute(text(f"SAVEPOINT {savepoint}"))
         if read_only:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from app.serving import CannotListen, bind, serving
+from app.serving import CannotListen, bind, refuse_silently, serving
 
 
 @pytest.mark.parametrize("host", ["a..b", "192.0.2.1", "no host at all"])
@@ -114,6 +114,21 @@ async def test_request_that_is_on_its_way_at_the_end_is_answered(door: Door, sai
     assert b"connection: close" in said
     await closing
     connection.close()
+
+
+async def test_nobody_is_let_in_after_the_last_accept() -> None:
+    """A client that comes between the last accept and the close is not taken and then reset: it finds nobody."""
+    listener = bind("127.0.0.1", 0, setting="PORT")
+    refuse_silently(listener)
+    client = socket.socket()
+    client.setblocking(False)
+    connecting = asyncio.create_task(asyncio.get_running_loop().sock_connect(client, listener.getsockname()))
+    await asyncio.sleep(0.2)
+    assert not connecting.done()
+    listener.close()
+    with pytest.raises(ConnectionRefusedError):
+        await connecting
+    client.close()
 
 
 async def test_silent_connections_hold_nothing_up(door: Door) -> None:

@@ -1,18 +1,23 @@
 """The worker: awake when something is due, many side by side, and gone without losing anything."""
 
 import asyncio
+import statistics
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text, update
+from sqlalchemy import bindparam, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.windows import windows_of
 from app.worker import Duty, Worker
+from services.backends.events import Gap
 from services.backends.notices import Notices
 from services.domain.accounts import Account
+from services.domain.ids import new_id
 from services.domain.posts import PostState, TargetStatus
 from services.domain.viewers import Viewer
 from services.models import TARGETS, WORKERS
@@ -263,3 +268,26 @@ async def test_a_worker_outlives_its_database_connection(rig: Rig) -> None:
         ada = await rig.add_user()
         await rig.schedule_due(ada, await rig.add_account(ada))
         await until_all(rig, TargetStatus.PUBLISHED)
+
+
+async def test_what_a_killed_process_left_untold_is_told_within_a_second(rig: Rig) -> None:
+    """A committed row of the outbox whose process died before telling: the duties of a worker, as it is wired, do."""
+    ada = await rig.add_user()
+    took = []
+    async with running(rig.container.worker()), rig.container.backends.events.subscribe(ada.user.id) as items:
+        for number in range(5):
+            await asyncio.sleep(0.13 * number)
+            await rig.write(
+                text(
+                    "INSERT INTO outbox (id, user_id, kind, payload) VALUES (:id, :user, 'LEFT', :payload)"
+                ).bindparams(bindparam("payload", {"number": number}, type_=JSONB), id=new_id(), user=ada.user.id)
+            )
+            began = time.monotonic()
+            async with asyncio.timeout(20):
+                heard = await anext(item async for item in items if not isinstance(item, Gap) and b"LEFT" in item)
+            took.append(time.monotonic() - began)
+            assert f'"number":{number}'.encode() in heard
+        async with asyncio.timeout(20):
+            while await rig.rows(text("SELECT id FROM outbox")):
+                await asyncio.sleep(0.02)
+    assert statistics.median(took) < 1, took

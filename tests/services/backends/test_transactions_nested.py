@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from services.backends.database import Database
+from services.backends.database import Database, Isolation
 from services.backends.deadline import deadline_in
 from services.backends.transactions import DatabaseTransactionService, Transaction
 from services.domain.errors import TimedOut
@@ -124,6 +124,25 @@ async def test_read_only_refuses_writes(transactions: Service, db: Database) -> 
         await transactions.execute_in_transaction(add(1), read_only=True)
     await transactions.execute_in_transaction(work)
     assert await counts(db) == [0, 10, 0]
+
+
+@pytest.mark.parametrize("outer", Isolation)
+@pytest.mark.parametrize("inner", Isolation)
+async def test_nested_work_never_gets_less_isolation_than_it_asks_for(
+    transactions: Service, db: Database, outer: Isolation, inner: Isolation
+) -> None:
+    """It joins a transaction that promises as much or more; into one that promises less it is not let at all."""
+
+    async def work(_: Transaction) -> None:
+        if list(Isolation).index(inner) <= list(Isolation).index(outer):
+            await transactions.execute_in_transaction(add(10), isolation=inner)
+        else:
+            with pytest.raises(ValueError, match=f"needs {inner}"):
+                await transactions.execute_in_transaction(add(10), isolation=inner)
+        await transactions.execute_in_transaction(add(1))
+
+    await transactions.execute_in_transaction(work, isolation=outer)
+    assert (await counts(db))[0] in (1, 11)
 
 
 async def test_timed_out_nested_work_is_undone(transactions: Service, db: Database) -> None:
