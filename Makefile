@@ -10,7 +10,7 @@ help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 run: setup ## Start everything here: PostgreSQL, Redis, API, worker and sandbox, with demo data
-	@exec $(BIN)/python -m app run --end-with-parent
+	@exec $(BIN)/python -m app run --end-with $$PPID
 
 test: setup-dev ## Run every test on real servers of its own
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)

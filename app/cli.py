@@ -40,9 +40,9 @@ def _filled(text: str) -> str:
 
 @app.command()
 def run(
-    end_with_parent: Annotated[
-        bool, typer.Option("--end-with-parent", help="End, in good order, when the process that started this one ends.")
-    ] = False,
+    end_with: Annotated[
+        int | None, typer.Option(metavar="PID", help="End, in good order, when the process that started this one ends.")
+    ] = None,
 ) -> None:
     """Start everything in one process: PostgreSQL, Redis, API, worker and sandbox, with demo data.
 
@@ -50,10 +50,10 @@ def run(
     (.crier). Ctrl-C ends it in good order, a second Ctrl-C at once.
     """
     from app.local import run_locally
-    from app.shutdown import end_with_parent as follow_parent
+    from app.shutdown import end_with_parent
 
-    if end_with_parent:
-        follow_parent()
+    if end_with is not None:
+        end_with_parent(end_with)
     raise typer.Exit(run_locally(read_settings()))
 
 

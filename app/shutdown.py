@@ -45,11 +45,13 @@ def stop_on_signals(then: Callable[[], None] = lambda: None) -> asyncio.Event:
     return stop
 
 
-def end_with_parent() -> None:
-    """Have Linux send SIGTERM when the process that started this one ends, however it ends; from the main thread."""
+def end_with_parent(parent: int) -> None:
+    """Have Linux send SIGTERM when the process that started this one ends, however it ends; from the main thread.
+
+    The parent is named by who knows it: by now it may be gone, and another in its place.
+    """
     if sys.platform != "linux":
         return
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
     if os.getppid() != parent:  # it ended before we asked, so nobody would tell us
         sys.exit(FORCED)

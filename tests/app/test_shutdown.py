@@ -24,12 +24,21 @@ async def main():
 asyncio.run(main())
 """
 PARENT = """
-import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", *sys.argv[1:], str(os.getpid())])
 print(child.pid, flush=True)
 child.wait()
 """
-CHILD = "from app.shutdown import end_with_parent\nend_with_parent()\n" + DRAINING
+CHILD = (
+    """
+import os, sys, time
+from app.shutdown import end_with_parent
+while sys.argv[1] == "late" and os.getppid() == int(sys.argv[2]):
+    time.sleep(0.01)
+end_with_parent(int(sys.argv[2]))
+"""
+    + DRAINING
+)
 
 
 @contextmanager
@@ -70,12 +79,14 @@ def test_nohup_outlives_its_terminal() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
-def test_a_killed_parent_takes_its_child_along() -> None:
-    """A kill -9 of `make` is a SIGTERM for what it runs."""
-    command = [sys.executable, "-c", PARENT, CHILD]
+@pytest.mark.parametrize("when", ["in time", "late"])
+def test_a_killed_parent_takes_its_child_along(when: str) -> None:
+    """A kill -9 of `make` is a SIGTERM for what it runs, also where that has hardly begun."""
+    command = [sys.executable, "-c", PARENT, CHILD, when]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
-        assert parent.stdout.readline() == b"ready\n"
+        if when == "in time":
+            assert parent.stdout.readline() == b"ready\n"
         os.kill(parent.pid, signal.SIGKILL)
     child.wait(10)
