@@ -119,8 +119,9 @@ class BoundedConnection(_Connection):
         return True
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 — asyncpg's
-        """Close politely, but not for long."""
-        await super().close(timeout=min(CLOSE_PATIENCE, timeout or CLOSE_PATIENCE))
+        """Close politely, but not for long: one that does not answer is aborted by then, and nothing is lost."""
+        with suppress(TimeoutError):
+            await super().close(timeout=min(CLOSE_PATIENCE, timeout or CLOSE_PATIENCE))
 
     @contextmanager
     def bounded(self, timeout: float | None = None) -> Iterator[float]:

@@ -145,6 +145,18 @@ async def test_dead_network_does_not_hold_up_who_is_cancelled(
     network.heal()
 
 
+async def test_dead_network_keeps_nobody_from_closing(
+    make_database: Any, network: FaultyNetwork, url_through_network: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Soon, and without a traceback that says that the server did not say good-bye."""
+    database: Database = await make_database(url=url_through_network, pool_min=2, pool_max=2)
+    network.hang()
+    async with asyncio.timeout(2):
+        await database.close()
+    network.heal()
+    assert [line.message for line in caplog.records if "closing connection" in line.message] == []
+
+
 async def test_cut_connections_are_replaced_unnoticed(
     make_database: Any, network: FaultyNetwork, url_through_network: str
 ) -> None:
