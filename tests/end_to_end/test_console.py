@@ -17,10 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
-from graphql import build_schema, parse, validate
 from playwright.async_api import Browser, Locator, Page, expect
 
-from app.assets import PAGES, build_assets
+from app.assets import build_assets
 from tests.browsing import browser, find_chromium  # noqa: F401 — a fixture
 from tests.end_to_end.local_run import ROOT, LocalRun, servers_in, start_local_run, wait_until
 
@@ -43,7 +42,7 @@ def run() -> Iterator[LocalRun]:
             fill_month(run)
             yield run
         finally:
-            run.stop() if run.process.poll() is None else None
+            run.stop()
             run.end()
 
 
@@ -149,19 +148,6 @@ async def test_only_an_admins_key_opens_the_console_and_it_stays_in_the_tab(
     await expect(page.locator(".who")).to_have_text("Demo Admin")
     assert await places() == [True, False, False, False]
     await page.context.close()
-
-
-async def test_the_page_tells_nobody_a_key(run: LocalRun) -> None:
-    """Whoever asks for it gets the same page: no token stands in it, on whatever machine."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        page = await client.get(f"{run.url}/admin")
-    assert page.status_code == 200
-    assert run.token("admin") not in page.text
-    assert run.token() not in page.text
-    policy = page.headers["content-security-policy"]
-    assert "default-src 'none'; script-src 'self'; style-src 'self';" in policy
-    assert "unsafe" not in policy
-    assert page.headers["cache-control"] == "no-store"
 
 
 async def test_a_breaker_is_opened_and_closed_by_keyboard_after_a_question(
@@ -381,13 +367,3 @@ async def faults_of(page: Page) -> list[str]:
         if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"]
     ]
-
-
-def test_every_document_of_the_console_fits_the_schema() -> None:
-    """What the page will ask can be asked; a change of the contract that it does not follow fails here."""
-    schema = build_schema((ROOT / "schema" / "schema.graphql").read_text())
-    documents = sorted((PAGES / "console" / "queries").glob("*.graphql"))
-    assert len(documents) >= 10
-    assert {path.name: validate(schema, parse(path.read_text())) for path in documents} == {
-        path.name: [] for path in documents
-    }
