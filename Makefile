@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz load check format lint types contracts migrations schema snapshot docs lock clean setup setup-dev
+.PHONY: help run test fuzz bench load check format lint types contracts migrations schema snapshot docs lock clean setup setup-dev
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ schema: setup ## Write the schema's snapshot anew
 
 docs: setup ## Write the GraphQL contract as a page to read, artefacts/reference/index.html
 	@$(BIN)/python -m app docs
+
+bench: setup-dev ## Ask pages and posts of Crier, of an ORM and of hand-written SQL in turn, and print the ratios
+	@$(BIN)/python -m benchmarks.pages
 
 load: setup-dev ## Load one API process, then two, until the objective breaks; prints the knee
 	@$(BIN)/python -m benchmarks.load

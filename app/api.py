@@ -24,12 +24,14 @@ from app.options import EdgeOptions
 from app.reference import reference_routes
 from app.settings import Settings, milliseconds
 from app.streams import OpenStreams
+from app.trusted import read_trusted
 from app.versions import VERSION
 from schema.build import build_schema
 from schema.documents import DocumentCache, DocumentLimits
 from schema.extensions import list_extensions
 from schema.extensions.request_timeout import TimeLimits
 from schema.extensions.subscription_slots import SubscriptionCounts
+from services.backends.documents import DocumentStore
 from services.domain.limits import BUDGET_SPAN
 from services.guards.api_budget import ApiBudget
 from services.guards.failures import FailedAttempts
@@ -74,6 +76,8 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
             times=TimeLimits.same(options.request_timeout),
             subscriptions=subscriptions,
             budget=container.budget,
+            texts=DocumentStore(gate=container.backends.gate),
+            trusted=read_trusted(settings.trusted_documents),
         ),
         field_suggestions=not settings.is_production,
     )

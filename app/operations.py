@@ -50,9 +50,11 @@ def read_operation(asked: object) -> OperationRequest:
     if not isinstance(asked, dict):
         raise BadRequest("A GraphQL request is a JSON object.")
     query = asked.get("query")
-    if not isinstance(query, str):
+    if query is None and _is_reference(asked.get("extensions")):
+        query = ""  # the document is named by its hash
+    elif not isinstance(query, str):
         raise BadRequest("`query` must be a string: the GraphQL document.")
-    if not query.strip():
+    elif not query.strip():
         raise BadRequest("`query` is empty.")
     for name, kind, said in (
         ("variables", dict, "an object"),
@@ -62,6 +64,10 @@ def read_operation(asked: object) -> OperationRequest:
         if not isinstance(asked.get(name), (kind, type(None))):
             raise BadRequest(f"`{name}` must be {said}, null or left out.")
     return OperationRequest(query, asked.get("variables"), asked.get("operationName") or None, asked.get("extensions"))
+
+
+def _is_reference(extensions: object) -> bool:
+    return isinstance(extensions, dict) and extensions.get("persistedQuery") is not None
 
 
 def read_time_asked(header: str | None) -> timedelta | None:

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     daily_limit_instagram: Count = 50
     daily_limit_facebook: Count | None = None
     daily_limit_youtube_project: Count = 100
+    trusted_documents: Path | None = None
+    """A manifest of documents: where it is set, nothing else is run."""
     api_budget: Count = 50_000
     """Cost points that one viewer may spend per minute."""
     auth_failures: Count = 30

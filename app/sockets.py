@@ -162,6 +162,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
             await self.send_message({"id": message["id"], "type": "error", "payload": errors})
             return
         self._asked_extensions[message["id"]] = message["payload"].get("extensions")
+        message["payload"].setdefault("query", "")  # where its document is named by its hash
         await super().handle_subscribe(message)
 
     async def run_operation(self, operation: Operation[SocketSession, None]) -> None:

@@ -21,10 +21,10 @@ from uuid import UUID
 import orjson
 from redis.exceptions import ResponseError
 
+from services.backends.admission import AdmissionFilter
 from services.backends.cache_entries import Claim, Entries, Entry, Keys
 from services.backends.cache_stats import CacheCounters
 from services.backends.deadline import extra_time, time_left
-from services.backends.doorkeeper import Doorkeeper
 from services.backends.encoding import encode_json
 from services.backends.redis import RedisAway, RedisGate
 from services.backends.tags import EVERYTHING, tag_key
@@ -88,7 +88,7 @@ class CacheService:
         self._load_patience = load_patience
         self._clock = clock
         self._entries = Entries(gate=gate, lock_for=_LOCK)
-        self._doorkeeper = Doorkeeper()
+        self._admission = AdmissionFilter()
         self._counters = CacheCounters(gate=gate, version=version)
         self._loading: dict[tuple[Keys, bytes | None], asyncio.Task[bytes | _Failure | None]] = {}
 
@@ -135,7 +135,7 @@ class CacheService:
             raise ValueError(f"{resolver!r}: a colon in it would let two questions share a key")
         owner = "public" if viewer is None else viewer.hex
         keys = (f"crier:cache:{self._version}:{owner}:{resolver}:{key}", *map(tag_key, (EVERYTHING, *tags)))
-        if not at_first_sight and not self._doorkeeper.admits(keys[0]):
+        if not at_first_sight and not self._admission.admits(keys[0]):
             self._counters.count(resolver, "misses")
             return await load()
         try:

@@ -31,6 +31,8 @@ class ErrorCode(StrEnum):
     VALIDATION_FAILED = "VALIDATION_FAILED"
     PARSE_FAILED = "PARSE_FAILED"
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    DOCUMENT_NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
     BAD_REQUEST = "BAD_REQUEST"
     CONFLICT = "CONFLICT"
     IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
@@ -77,6 +79,8 @@ CATALOGUE: dict[ErrorCode, ErrorFacts] = {
     ErrorCode.VALIDATION_FAILED: ErrorFacts("The document or its input does not fit the schema or its rules."),
     ErrorCode.PARSE_FAILED: ErrorFacts("The document is not GraphQL."),
     ErrorCode.QUERY_TOO_COMPLEX: ErrorFacts("The document asks for more than one request may cost."),
+    ErrorCode.PERSISTED_QUERY_NOT_FOUND: ErrorFacts("No document with this hash is known: send hash and text once."),
+    ErrorCode.DOCUMENT_NOT_TRUSTED: ErrorFacts("This server runs only documents that its operator names."),
     ErrorCode.BAD_REQUEST: ErrorFacts("The HTTP request or WebSocket message is malformed."),
     ErrorCode.CONFLICT: ErrorFacts("The object has changed since it was read: read it again."),
     ErrorCode.IDEMPOTENCY_MISMATCH: ErrorFacts("This idempotency key was used before with other input."),

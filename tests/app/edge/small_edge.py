@@ -30,6 +30,7 @@ from schema.documents import DocumentCache, DocumentLimits
 from schema.extensions import list_extensions
 from schema.extensions.api_budget import Budget
 from schema.extensions.error_codes import QuietSchema
+from schema.extensions.persisted import Texts, TrustedDocuments
 from schema.extensions.request_timeout import TimedExecutor, TimeLimits
 from schema.extensions.subscription_slots import SubscriptionCounts
 from services.backends.database import Database
@@ -337,6 +338,8 @@ def small_schema(
     is_open: bool = True,
     most_subscriptions: int = 3,
     budget: Budget | None = None,
+    texts: Texts | None = None,
+    trusted: TrustedDocuments | None = None,
 ) -> QuietSchema:
     """The schema with all of Crier's extensions, and one that explodes."""
     scalars = {
@@ -348,6 +351,8 @@ def small_schema(
         times=TimeLimits.same(time_limit),
         subscriptions=SubscriptionCounts(most=most_subscriptions),
         budget=budget,
+        texts=texts,
+        trusted=trusted,
     )
     return QuietSchema(
         query=Query,

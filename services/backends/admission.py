@@ -4,7 +4,7 @@ The doorkeeper of TinyLFU (Einziger, Friedman, Manes 2017), without its sketch: 
 """
 
 
-class Doorkeeper:
+class AdmissionFilter:
     """Lets a key in that it has seen among the last `capacity` to twice as many different ones."""
 
     def __init__(self, *, capacity: int = 20_000) -> None:

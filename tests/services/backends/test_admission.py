@@ -3,15 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.backends.doorkeeper import Doorkeeper
+from services.backends.admission import AdmissionFilter
 
 
 @given(keys=st.lists(st.integers(0, 30).map(str)), capacity=st.integers(1, 10))
 def test_what_was_seen_among_the_last_is_admitted_and_what_never_was_is_not(keys: list[str], capacity: int) -> None:
     """The last `capacity` different keys are known for certain; a stranger never is."""
-    doorkeeper = Doorkeeper(capacity=capacity)
+    admission = AdmissionFilter(capacity=capacity)
     for place, key in enumerate(keys):
-        is_admitted = doorkeeper.admits(key)
+        is_admitted = admission.admits(key)
         before = keys[:place]
         if key not in before:
             assert not is_admitted
@@ -21,8 +21,8 @@ def test_what_was_seen_among_the_last_is_admitted_and_what_never_was_is_not(keys
 
 def test_memory_is_bounded() -> None:
     """Two generations, and no more."""
-    doorkeeper = Doorkeeper(capacity=10)
+    admission = AdmissionFilter(capacity=10)
     for number in range(1_000):
-        doorkeeper.admits(str(number))
+        admission.admits(str(number))
 
-    assert len(doorkeeper._young) + len(doorkeeper._old) <= 20
+    assert len(admission._young) + len(admission._old) <= 20
