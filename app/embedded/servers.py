@@ -44,8 +44,8 @@ class EmbeddedServers:
     """PostgreSQL and Redis as children of this process, with their data in `data_dir`.
 
     The first process that starts in a data folder owns the servers: they end when it stops or dies, even by kill -9.
-    Later processes join them. If the owner goes while a joiner lives, the joiner's connections fail, and go on failing
-    until it is started again: it then owns the servers, or joins their next owner.
+    Later processes join them. If the owner goes while a joiner lives, the joiner's connections fail until somebody owns
+    the servers again: sockets and passwords stay the same, so it goes on by itself.
     """
 
     def __init__(self, *, data_dir: Path, postgres: bool = True, redis: bool = True, durable: bool = True) -> None:

@@ -114,7 +114,7 @@ class DatabaseTransactionService:
             try:
                 return await self._attempt(work, isolation, read_only)
             except (Contended, DatabaseAway) as error:
-                _log.info("transaction tried again", extra={"attempt": attempt, "reason": type(error).__name__})
+                _log.debug("transaction tried again", extra={"attempt": attempt, "reason": type(error).__name__})
                 await asyncio.sleep(time_left(self._random.uniform(0.5, 1.5) * self._pause * 2**attempt))
         return await self._attempt(work, isolation, read_only)
 

@@ -254,9 +254,9 @@ class OwnPostgres:
 
 
 @pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[OwnPostgres]:
+def own_postgres(data_dir: Path) -> Iterator[OwnPostgres]:
     """A PostgreSQL of the test's own, not yet started."""
-    own = OwnPostgres(tmp_path / "own")
+    own = OwnPostgres(data_dir)
     yield own
     own.signal(signal.SIGCONT)
     own.servers.stop()
