@@ -49,6 +49,7 @@ def create_app(
     now: Callable[[], datetime],
     meter: Meter,
     graphiql: GraphiQL | None = None,
+    more_middleware: Sequence[Middleware] = (),
     more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Everything that is served over HTTP. Without `graphiql` a browser gets no page."""
@@ -73,20 +74,26 @@ def create_app(
         ],
         options,
         meter,
+        more_middleware,
     )
 
 
-def assemble(routes: Sequence[BaseRoute], options: EdgeOptions, meter: Meter) -> Starlette:
+def assemble(
+    routes: Sequence[BaseRoute], options: EdgeOptions, meter: Meter, more_middleware: Sequence[Middleware] = ()
+) -> Starlette:
     """Routes behind the middleware, with every refusal answered as GraphQL JSON."""
-    app = Starlette(routes=routes, middleware=list_middleware(options, meter), exception_handlers=list_handlers())
+    app = Starlette(
+        routes=routes, middleware=list_middleware(options, meter, more_middleware), exception_handlers=list_handlers()
+    )
     app.router.redirect_slashes = False  # an address is right or it is not: a redirect would answer without a code
     return app
 
 
-def list_middleware(options: EdgeOptions, meter: Meter) -> list[Middleware]:
+def list_middleware(options: EdgeOptions, meter: Meter, more: Sequence[Middleware] = ()) -> list[Middleware]:
     """The first sees a request first and its answer last."""
     return [
         Middleware(RequestLog, meter=meter),
+        *more,
         Middleware(SafeHeaders, is_production=options.is_production),
         Middleware(
             Origins,

@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 
 from app.embedded import Endpoints
+from app.parts import PLAIN, Parts
 from app.settings import Settings
 from app.versions import code_mark
 from services.backends.cache import CacheService
@@ -41,15 +42,16 @@ class Backends:
 
 
 @asynccontextmanager
-async def open_backends(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Backends]:
+async def open_backends(settings: Settings, endpoints: Endpoints, parts: Parts = PLAIN) -> AsyncIterator[Backends]:
     """Open all; whatever was opened is closed again, also where a later part fails to open."""
     database = Database(
         url=endpoints.database_url,
         pool_min=settings.db_pool_min,
         pool_max=settings.db_pool_max,
         through_pgbouncer=settings.db_through_pgbouncer,
+        connection_class=parts.connection,
     )
-    gate = RedisGate(url=endpoints.redis_url)
+    gate = parts.gate(url=endpoints.redis_url)
     events = EventBus(url=endpoints.redis_url, gate=gate)
     outbox = OutboxRelay(database=database, gate=gate)
     transactions = DatabaseTransactionService(database=database, outbox=outbox, random=random.Random())  # noqa: S311 - jitter

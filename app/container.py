@@ -12,6 +12,7 @@ from app.backends import Backends
 from app.embedded import Endpoints
 from app.metrics import Metrics, Standing
 from app.migrating import newest_revision
+from app.parts import PLAIN, Parts
 from app.platforms import platforms_of
 from app.settings import Settings, milliseconds
 from app.versions import VERSION
@@ -73,6 +74,7 @@ class Container:
     secret_keys: tuple[str, ...]
     backends: Backends
     now: Callable[[], datetime] = utc_now
+    parts: Parts = PLAIN
 
     @cached_property
     def services(self) -> Services:
@@ -250,7 +252,7 @@ class Container:
     @cached_property
     def publisher(self) -> Publisher:
         """Sends what was claimed."""
-        return Publisher(
+        return self.parts.publisher(
             recorder=Recorder(
                 transactions=self.backends.transactions,
                 quotas=self.quotas,
@@ -280,8 +282,7 @@ class Container:
             lease_for=milliseconds(self.settings.publish_lease),
             grace=milliseconds(self.settings.shutdown_grace),
         )
-        self.metrics.show("crier_publishing", lambda: worker.publishing)
-        self.metrics.show("crier_worker_concurrency", lambda: self.settings.worker_concurrency)
+        self.metrics.show_worker(lambda: worker.publishing, most=self.settings.worker_concurrency)
         return worker
 
     def duties(self) -> list[Duty]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import structlog
@@ -15,6 +15,7 @@ from app.embedded import EmbeddedServers, Endpoints
 from app.keyring import find_secret_keys
 from app.log import configure_logging
 from app.migrating import check_revision, migrate_database
+from app.parts import PLAIN, Parts
 from app.sandbox import create_sandbox
 from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
@@ -102,14 +103,28 @@ async def open_container(
     settings: Settings, endpoints: Endpoints, *, migrates: bool = False
 ) -> AsyncIterator[Container]:
     """A container over open backends; `migrates` as in `open_migrated`."""
-    async with open_migrated(settings, endpoints, migrates=migrates) as backends:
-        container = Container(settings, endpoints, find_secret_keys(settings), backends)
+    async with (
+        parts_of(settings) as parts,
+        open_migrated(settings, endpoints, parts, migrates=migrates) as backends,
+    ):
+        container = Container(settings, endpoints, find_secret_keys(settings), backends, parts=parts)
         async with container.metrics.watching_loop():
             yield container
 
 
+def parts_of(settings: Settings) -> AbstractAsyncContextManager[Parts]:
+    """What the process is built from: traced where somebody collects traces, plain everywhere else."""
+    if settings.traces_endpoint is None:
+        return nullcontext(PLAIN)
+    from app.tracing import open_tracing
+
+    return open_tracing(settings)
+
+
 @asynccontextmanager
-async def open_migrated(settings: Settings, endpoints: Endpoints, *, migrates: bool = False) -> AsyncIterator[Backends]:
+async def open_migrated(
+    settings: Settings, endpoints: Endpoints, parts: Parts = PLAIN, *, migrates: bool = False
+) -> AsyncIterator[Backends]:
     """Open backends, on a database that is as new as this code.
 
     A server of our own is brought there, since nobody else does it; another's only where this process `migrates`.
@@ -117,7 +132,7 @@ async def open_migrated(settings: Settings, endpoints: Endpoints, *, migrates: b
     """
     if migrates or settings.database_url is None:
         await migrate_database(endpoints.database_url)
-    async with open_backends(settings, endpoints) as backends:
+    async with open_backends(settings, endpoints, parts) as backends:
         async with backends.database.connect() as c:
             check_revision(await find_revision(c))
         yield backends

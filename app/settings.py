@@ -103,6 +103,10 @@ class Settings(BaseSettings):
 
     cors_origins: Origins = ()
     metrics_token: SecretStr | None = None
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_traces_endpoint: str | None = None
+    otel_service_name: str = "crier"
+    otel_sdk_disabled: bool = False
     subscriptions_per_viewer: Count = 10
     media_store: MediaPlace | None = None
     """Where uploads go: a folder, or an S3 URL such as s3://bucket/prefix. Default: DATA_DIR/media."""
@@ -171,6 +175,16 @@ class Settings(BaseSettings):
             Platform.FACEBOOK: self.rate_limit_facebook,
             Platform.YOUTUBE: self.rate_limit_youtube,
         }
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """Where traces go; None where nobody collects them."""
+        if self.otel_sdk_disabled:
+            return None
+        if self.otel_exporter_otlp_traces_endpoint is not None:
+            return self.otel_exporter_otlp_traces_endpoint
+        base = self.otel_exporter_otlp_endpoint
+        return None if base is None else f"{base.rstrip('/')}/v1/traces"
 
     def of_platform(self, platform: Platform, name: str) -> str | None:
         """A platform's own setting, such as CLIENT_ID."""

@@ -81,3 +81,13 @@ def test_the_top_level_is_what_was_agreed() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     folders = {name.split("/")[0] for name in listed if "/" in name}
     assert folders <= {*FLOORS, "migrations", "tests", "benchmarks", "deploy", ".ci", ".github"}
+
+
+def test_migrations_form_one_line() -> None:
+    """Numbered without a gap, each after the one before it: two written side by side are found when they meet."""
+    files = sorted((ROOT / "migrations" / "versions").glob("*.py"))
+    said = [dict(re.findall(r'^(revision|down_revision) = (?:"(\d+)")?', path.read_text(), re.M)) for path in files]
+    numbers = [f"{number:04d}" for number in range(1, len(files) + 1)]
+    assert [path.name[:4] for path in files] == numbers
+    assert [one["revision"] for one in said] == numbers
+    assert [one["down_revision"] for one in said] == ["", *numbers[:-1]]

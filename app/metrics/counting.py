@@ -111,6 +111,11 @@ class Metrics:
         self.read("crier_pool_wait_seconds_total", lambda: [((), usage().waited_seconds)])
         self.read("crier_pool_refused_total", lambda: [((), usage().refused)])
 
+    def show_worker(self, publishing: Callable[[], int], *, most: int) -> None:
+        """Show how many targets this worker holds, and how many it may."""
+        self.show("crier_publishing", publishing)
+        self.show("crier_worker_concurrency", lambda: most)
+
     def show_cache(self, stats: Callable[[], CacheStats]) -> None:
         """Show what the cache did for each resolver."""
         self.read(

@@ -13,7 +13,7 @@ from services.domain.errors import ErrorCode
 MOST_NAMES = 100
 OTHER, UNNAMED, NONE = "other", "unnamed", "none"
 
-_OUR_FAULT = frozenset({ErrorCode.INTERNAL, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED, ErrorCode.UNAVAILABLE})
+OUR_FAULT = frozenset({ErrorCode.INTERNAL, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED, ErrorCode.UNAVAILABLE})
 _ROUTES = ("/graphql", "/api/v1/", "/media", "/oauth", "/metrics", "/admin")
 """All there is besides is `other`: strangers try paths without end."""
 
@@ -44,7 +44,7 @@ class RequestMeter:
 
     def note_http(self, path: str, noted: Mapping[str, Any], seconds: float) -> None:
         """A request was answered; `noted` holds its status, and what is known of its operation."""
-        route = next((known for known in _ROUTES if path.startswith(known)), OTHER)
+        route = route_of(path)
         self._http.add(route, f"{noted.get('status', 0) // 100}xx")
         if noted.get("kind") != "subscription":
             self._http_seconds.observe(seconds, route)
@@ -57,7 +57,7 @@ class RequestMeter:
     def note_operation(self, noted: Mapping[str, Any], seconds: float) -> None:
         """An operation ended; one that never began (no such operation, no credential) has no kind."""
         codes = noted.get("codes", ())
-        outcome = "ok" if not codes else "failed" if _OUR_FAULT.intersection(codes) else "refused"
+        outcome = "ok" if not codes else "failed" if OUR_FAULT.intersection(codes) else "refused"
         kind = noted.get("kind", NONE)
         self._operations.add(self._label(noted), kind, outcome)
         for code in codes:
@@ -78,3 +78,8 @@ class RequestMeter:
             return OTHER
         self._names.add(name)
         return name
+
+
+def route_of(path: str) -> str:
+    """The route that a path belongs to, of a closed list."""
+    return next((known for known in _ROUTES if path.startswith(known)), OTHER)

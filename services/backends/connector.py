@@ -45,11 +45,13 @@ class Connector:
         idle_timeout: timedelta,
         through_pgbouncer: bool,
         application_name: str,
+        connection_class: type[BoundedConnection] = BoundedConnection,
     ) -> None:
         self._url: URL = make_url(url).set(drivername="postgresql+asyncpg")
         self.statement_timeout = statement_timeout
         self._through_pgbouncer = through_pgbouncer
         self._application_name = application_name
+        self._connection_class = connection_class
         self._server_version: int | None = None
         self._limits = {
             "statement_timeout": _milliseconds(statement_timeout),
@@ -92,7 +94,7 @@ class Connector:
         with reaching():
             connection: BoundedConnection = await asyncpg.connect(
                 **options,
-                connection_class=BoundedConnection,
+                connection_class=self._connection_class,
                 server_settings=self._session_settings(),
                 timeout=time_left(CONNECT_PATIENCE),
             )

@@ -60,6 +60,7 @@ class Database:
         start_patience: timedelta = timedelta(seconds=30),
         through_pgbouncer: bool = False,
         application_name: str = "crier",
+        connection_class: type[BoundedConnection] = BoundedConnection,
     ) -> None:
         self._minimum = pool_min
         self._maximum = pool_max
@@ -73,6 +74,7 @@ class Database:
             idle_timeout=idle_timeout,
             through_pgbouncer=through_pgbouncer,
             application_name=application_name,
+            connection_class=connection_class,
         )
         self._engine = self._connector.engine(pool_min=pool_min, pool_max=pool_max)
         self._slots = asyncio.Semaphore(pool_max)

@@ -100,6 +100,7 @@ class PostTargetRow(Base):
     step_began_at: Mapped[Moment | None]
     step_shows: Mapped[bool] = mapped_column(server_default="false")
     first_claimed_at: Mapped[Moment | None]
+    trace_context: Mapped[str | None]
 
     waiting_code: Mapped[str | None]
     waiting_message: Mapped[str | None]

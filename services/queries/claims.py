@@ -70,6 +70,8 @@ class Claim:
     step_began_at: datetime | None
     can_refresh: bool
     """Whether the account has a refresh token, so that a dead access token is not the end."""
+    trace_context: str | None = None
+    """Where the request that scheduled it is found in traces."""
     step_shows: bool
     """Whether the last step may have shown the post: then the platform is asked before anything is done."""
 
@@ -208,4 +210,5 @@ def _claim_from(row: Row[Any]) -> Claim:
         step_began_at=row.step_began_at,
         can_refresh=row.can_refresh,
         step_shows=row.step_shows,
+        trace_context=row.trace_context,
     )

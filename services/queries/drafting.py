@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.backends.traces import current_trace
 from services.domain.options import TargetOptions, options_to_json
 from services.domain.posts import Media, Post, PostTarget
 from services.models import IDEMPOTENCY_KEYS, MEDIA, POSTS, TARGETS
@@ -93,6 +94,7 @@ async def insert_targets(c: AsyncConnection, post: Post, targets: Sequence[PostT
             "caption": target.caption,
             "options": options_to_json(target.options),
             "next_attempt_at": target.next_attempt_at,
+            "trace_context": current_trace(),
         }
         for position, target in enumerate(targets)
     ]
@@ -124,7 +126,9 @@ async def replace_media(c: AsyncConnection, post_id: UUID, media: Iterable[Media
 async def update_targets(c: AsyncConnection, ids: Collection[UUID], **values: Any) -> None:
     """Set `values` on these targets; whoever held one no longer does."""
     if ids:
-        raised = {"lease": TARGETS.c.lease + 1}
+        raised: dict[str, Any] = {"lease": TARGETS.c.lease + 1}
+        if current_trace() is not None:
+            raised["trace_context"] = current_trace()
         await c.execute(update(TARGETS).where(TARGETS.c.id.in_(ids)).values(**raised, **values))
 
 
