@@ -1,0 +1,127 @@
+"""What attackers get for their trouble: `python -m benchmarks.attacks [seconds]`.
+
+First the time (of this process, medians of fresh documents) that each body of `benchmarks.attack_bodies` takes from the
+whole API, the dearest first; then how soon health is answered while eight connections send all of them as fast as they
+are answered.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import orjson
+import structlog
+import uvloop
+from starlette.types import ASGIApp
+
+from app.api import open_api
+from app.embedded import EmbeddedServers, Endpoints
+from app.log import configure_logging
+from app.migrating import migrate_database
+from app.processes import open_container
+from app.serving import bind, serving, settle_memory
+from app.settings import Settings
+from benchmarks.attack_bodies import attack_bodies
+from benchmarks.edge import make_key, send_to
+
+ATTACKERS = 8
+PORT = 8766
+ROUNDS = 5
+MOST = 0.020
+"""Seconds that a refusal may take."""
+SHOWN = 12
+
+
+async def main(endpoints: Endpoints, folder: Path, seconds: float) -> None:
+    """Prices, then health under attack."""
+    await migrate_database(endpoints.database_url)
+    settings = Settings(_env_file=None, data_dir=folder, api_budget=10**9)
+    async with open_container(settings, endpoints) as container:
+        token = await make_key(container.backends.database)
+    times: dict[str, list[float]] = {}
+    answers: dict[str, tuple[int, int]] = {}
+    for _ in range(ROUNDS):
+        # A new API each time, which has seen no document yet.
+        async with open_container(settings, endpoints) as container, open_api(container) as api:
+            await send_to(api.app, "/graphql", token=token, content=b'{"query": "{viewer {id}}"}')
+            settle_memory()
+            await _attack_each(api.app, token, times, answers)
+    _print_times(times, answers)
+
+    listener = bind("127.0.0.1", PORT, setting="PORT")
+    async with (
+        open_container(settings, endpoints) as container,
+        open_api(container) as api,
+        serving(api.app, listener, grace=timedelta(seconds=1)),
+    ):
+        settle_memory()
+        await _watch_health(token, seconds)
+
+
+async def _attack_each(
+    app: ASGIApp, token: str, times: dict[str, list[float]], answers: dict[str, tuple[int, int]]
+) -> None:
+    for name, body in attack_bodies().items():
+        began = time.process_time()
+        status, answered = await send_to(app, "/graphql", token=token, content=body)
+        times.setdefault(name, []).append(time.process_time() - began)
+        cost = orjson.loads(answered).get("extensions", {}).get("cost", {}).get("requested", 0)
+        answers[name] = status, cost
+
+
+def _print_times(times: dict[str, list[float]], answers: dict[str, tuple[int, int]]) -> None:
+    medians = sorted(((statistics.median(found), name) for name, found in times.items()), reverse=True)
+    for seconds, name in medians[:SHOWN]:
+        status, cost = answers[name]
+        print(f"{1000 * seconds:6.1f} ms  {status}  cost {cost:>5}  {name}")
+    refused = [(seconds, name) for seconds, name in medians if not answers[name][1]]
+    late = [name for seconds, name in refused if seconds > MOST]
+    print(
+        f"{len(medians)} bodies; {len(refused)} refused, the slowest in {1000 * refused[0][0]:.1f} ms, "
+        f"{len(late)} in more than 20 ms"
+    )
+
+
+async def _watch_health(token: str, seconds: float) -> None:
+    bodies = list(attack_bodies().values())
+    ends_at = time.perf_counter() + seconds
+    sent = 0
+
+    async def attack(first: int) -> None:
+        nonlocal sent
+        headers = {"Authorization": token, "Content-Type": "application/json"}
+        async with httpx.AsyncClient(timeout=30) as http:
+            while time.perf_counter() < ends_at:
+                body = bodies[(first + sent) % len(bodies)].replace(b"__typename", b"t%d:__typename" % sent, 1)
+                await http.post(f"http://127.0.0.1:{PORT}/graphql", content=body, headers=headers)
+                sent += 1
+
+    attackers = [asyncio.create_task(attack(number * 13)) for number in range(ATTACKERS)]
+    waits = []
+    async with httpx.AsyncClient(timeout=30) as http:
+        while time.perf_counter() < ends_at:
+            began = time.perf_counter()
+            (await http.get(f"http://127.0.0.1:{PORT}/api/v1/health")).raise_for_status()
+            waits.append(1000 * (time.perf_counter() - began))
+            await asyncio.sleep(0.01)
+    await asyncio.gather(*attackers)
+    waits.sort()
+    print(
+        f"health while {ATTACKERS} connections attack ({sent / seconds:.0f} bodies/s, attackers in the same process): "
+        f"median {statistics.median(waits):.0f} ms, p99 {waits[int(0.99 * len(waits))]:.0f} ms, "
+        f"worst {waits[-1]:.0f} ms"
+    )
+
+
+if __name__ == "__main__":
+    configure_logging(log_format="json", level="ERROR")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    with tempfile.TemporaryDirectory(prefix="crier-bench-") as name:
+        Path(name).chmod(0o755)
+        with EmbeddedServers(data_dir=Path(name) / "data") as started:
+            uvloop.run(main(started, Path(name) / "data", float(sys.argv[1]) if len(sys.argv) > 1 else 20.0))
