@@ -23,6 +23,7 @@ from websockets.http11 import Response as Answer
 
 from app.faults import BadRequest, fault_response
 from app.middleware import CORRELATION_HEADER, safe_headers
+from app.stalling import STALL_PATIENCE, TOO_SLOW, Stall
 
 MOST_URL_BYTES = 16_384
 MOST_HEAD_BYTES = 32_768
@@ -44,6 +45,7 @@ class CarefulConfig(uvicorn.Config):
 
     head_patience: float = HEAD_PATIENCE
     first_word: float = FIRST_WORD
+    stall_patience: float = STALL_PATIENCE
     last_word: float = LAST_WORD
     is_production: bool = False
     is_going: bool = False
@@ -65,6 +67,7 @@ class CarefulHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._header_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._stall = Stall(self.loop, self.config.stall_patience, self._abort)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A request is expected soon."""
@@ -76,6 +79,7 @@ class CarefulHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is expected any more."""
         self._end_head()
+        self._stall.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -141,6 +145,19 @@ class CarefulHttp(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def pause_writing(self) -> None:
+        """The client takes nothing more for now, which it may not do for long."""
+        super().pause_writing()
+        self._stall.begin()
+
+    def resume_writing(self) -> None:
+        """It took some."""
+        self._stall.end()
+        super().resume_writing()
+
+    def _abort(self) -> None:
+        self.transport.abort()
+
     def _begin_head(self) -> None:
         self._is_in_head = True
         self._head_bytes = self._header_bytes = 0
@@ -183,6 +200,36 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
     """One socket; a handshake that is none is answered as HTTP."""
 
     config: CarefulConfig
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._stall = Stall(self.loop, self.config.stall_patience, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is waited for any more."""
+        self._stall.end()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes nothing more for now; what it subscribed to waits, and is told it as it stands by then."""
+        super().pause_writing()
+        self._stall.begin()
+
+    def resume_writing(self) -> None:
+        """It took some."""
+        self._stall.end()
+        super().resume_writing()
+
+    def _give_up(self) -> None:
+        """End what runs for the socket. Whether the client ever reads the reason is up to it, for a moment longer."""
+        if not self.close_sent and self.handshake_complete:
+            self.conn.send_close(TOO_SLOW, "Too slow")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": TOO_SLOW})
+        self.disconnected = True
+        self.writable.set()
+        self.loop.call_later(_LINGER, self.transport.abort)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A handshake is expected; it comes too late where the server goes."""
