@@ -16,6 +16,7 @@ from graphql import (
     StringValueNode,
     Visitor,
     parse,
+    parse_value,
     print_ast,
     visit,
 )
@@ -93,23 +94,36 @@ class Ids:
         self.world, self.own, self.others = world, own, others
 
     def pick(self, random: Random, *kinds: str) -> str:
-        """An id: mostly of the asker's own and of the kind that belongs there."""
+        """An id: mostly of the kind that belongs there, of the asker's own or of somebody else's."""
         roll = random.random()
-        if roll < 0.75:
-            return random.choice([one for one in self.own if one.startswith(kinds)])
-        return random.choice(self.others if roll < 0.95 else self.own)
+        if roll > 0.9:
+            return random.choice([*self.own, *self.others])
+        whose = self.own if roll < 0.65 else self.others
+        return random.choice([one for one in whose if one.startswith(kinds)])
 
 
 _KINDS = {"accountIds": ("acct_",), "accountId": ("acct_",), "targetId": ("tgt_",), "userId": ("user_",)}
 
 
+_PLAIN = {
+    "accountIds": '["?"]',
+    "caption": '"Plain"',
+    "link": "null",
+    "media": '[{kind: IMAGE, url: "https://example.test/a.jpg"}]',
+    "variants": "[]",
+    "expectedVersion": "null",
+}
+"""What nothing speaks against, wherever it stands."""
+
+
 class _Wishes(Visitor):
-    """Input that has a chance."""
+    """Input that has a chance: every other document is plain, but for whose things it names."""
 
     def __init__(self, ids: Ids, random: Random) -> None:
         super().__init__()
         self._ids, self._random = ids, random
         self._root = ""
+        self._is_plain = random.random() < 0.5
 
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> OperationDefinitionNode:
         """Two changes at most: what one asks for in vain must not hide what the others do."""
@@ -128,8 +142,12 @@ class _Wishes(Visitor):
             self._root = node.name.value
 
     def enter_object_field(self, node: ObjectFieldNode, *_: Any) -> ObjectFieldNode | None:
-        """Moments mostly to come, versions mostly not told."""
+        """Moments to come, versions that some post has, names that there are."""
         name = node.name.value
+        if self._is_plain and name in _PLAIN:
+            return ObjectFieldNode(name=node.name, value=parse_value(_PLAIN[name]))
+        if self._is_plain and name == "scheduledAt":
+            return ObjectFieldNode(name=node.name, value=StringValueNode(value=in_hours(self._random.uniform(1, 99))))
         if name == "expectedVersion" and isinstance(node.value, IntValueNode):
             return ObjectFieldNode(name=node.name, value=IntValueNode(value=str(self._random.choice([1, 2, 3]))))
         if name == "name":
