@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backends.connector import Connector
 from services.backends.deadline import current_deadline, time_left
 from services.backends.faults import CommitUnknown, DatabaseAway, meaning_of, told_plainly
-from services.backends.statements import HEADROOM, BoundedConnection
+from services.backends.statements import HEADROOM, BoundedConnection, driver_of
 from services.domain.errors import Overloaded, TimedOut
 from services.domain.health import PoolUsage
 
@@ -185,9 +185,7 @@ class Database:
             self._slots.release()
             raise
         self._in_use += 1
-        raw = connection.sync_connection
-        assert raw is not None  # noqa: S101 — for the type checker: it is None only before the connection starts
-        return connection, raw.connection.driver_connection  # type: ignore[return-value] # typed Any|None upstream
+        return connection, driver_of(connection)
 
     async def _admit(self) -> None:
         """Take one of the slots, waiting in line for a bounded time, unless the line is too long."""

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.backends.statements import DirectStatement
 from services.domain.limits import LONGEST_WINDOW, LimitReached, Window, WindowUse
 from services.guards.quota_statements import COUNT, END, GIVE_BACK, LOCK, SWEEP, TAKE, statement
 from services.models.quota_slots import QuotaSlotRow
@@ -26,11 +27,9 @@ class Quotas:
     def __init__(self, *, longest_call: timedelta = LONGEST_CALL, clock: str = "clock_timestamp()") -> None:
         """`clock` is SQL: of many machines only the database has one time."""
         self._longest_call = longest_call
-        self._lock = statement(LOCK, clock=clock)
-        self._take = statement(TAKE, clock=clock)
-        self._count = statement(COUNT, clock=clock)
-        self._end = statement(END, clock=clock)
-        self._give_back = statement(GIVE_BACK, clock=clock)
+        self._lock, self._take, self._count, self._end, self._give_back = (
+            DirectStatement(statement(sql, clock=clock)) for sql in (LOCK, TAKE, COUNT, END, GIVE_BACK)
+        )
         self._sweep = statement(SWEEP, clock=clock)
 
     async def take(self, connection: AsyncConnection, delivery: str, windows: Sequence[Window]) -> LimitReached | None:
@@ -53,35 +52,35 @@ class Quotas:
         asks = [(asking, key) for asking, windows in enumerate(wanted.values(), 1) for key in _keys(windows)]
 
         await self._lock_windows(connection, distinct)
-        rows = await connection.execute(
-            self._take,
-            {
-                **self._described(distinct.values()),
-                "deliveries": list(wanted),
-                "asking": [asking for asking, _ in asks],
-                "asked": [places[key] for _, key in asks],
-            },
+        rows = await self._take.fetch(
+            connection,
+            **self._described(distinct.values()),
+            deliveries=list(wanted),
+            asking=[asking for asking, _ in asks],
+            asked=[places[key] for _, key in asks],
         )
 
         listed = list(distinct.values())
         return {
-            row.delivery: LimitReached(listed[row.window_place - 1], row.free_at, max(0.0, float(row.retry_after)))
+            row["delivery"]: LimitReached(
+                listed[row["window_place"] - 1], row["free_at"], max(0.0, float(row["retry_after"]))
+            )
             for row in rows
         }
 
     async def end(self, connection: AsyncConnection, deliveries: Sequence[str]) -> None:
         """Their calls are over, and left or may have left: from now on their slots' time runs."""
-        await connection.execute(self._end, {"deliveries": list(deliveries)})
+        await self._end.fetch(connection, deliveries=list(deliveries))
 
     async def give_back(self, connection: AsyncConnection, deliveries: Sequence[str]) -> None:
         """Their calls never left: the slots are free at once."""
-        await connection.execute(self._give_back, {"deliveries": list(deliveries)})
+        await self._give_back.fetch(connection, deliveries=list(deliveries))
 
     async def count(self, connection: AsyncConnection, windows: Sequence[Window]) -> list[WindowUse]:
         """How full each window is, in the order asked; takes nothing."""
-        rows = await connection.execute(self._count, self._described(windows))
+        rows = await self._count.fetch(connection, **self._described(windows))
         return [
-            WindowUse(window, used=row.used, reset_at=row.reset_at, as_of=row.as_of)
+            WindowUse(window, used=row["used"], reset_at=row["reset_at"], as_of=row["as_of"])
             for window, row in zip(windows, rows, strict=True)
         ]
 
@@ -97,9 +96,8 @@ class Quotas:
         return swept.rowcount
 
     async def _lock_windows(self, connection: AsyncConnection, keys: Iterable[str]) -> None:
-        locks = sorted({_lock_key(key) for key in keys})
-        rows = await connection.execute(self._lock, {"keys": locks})
-        isolation = rows.scalars("isolation").first()
+        rows = await self._lock.fetch(connection, keys=sorted({_lock_key(key) for key in keys}))
+        isolation = rows[0]["isolation"]
         if isolation != "read committed":
             raise ValueError(
                 f"slots are taken in a READ COMMITTED transaction, which sees who came before, not {isolation}"

@@ -11,6 +11,7 @@ from redis.asyncio.connection import parse_url
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.backends.database import Database
 from services.backends.redis import RedisGate
 from services.domain.breakers import BreakerPolicy, Transition
 from services.guards.circuit_breaker import CircuitBreakerService
@@ -48,6 +49,15 @@ class DatabaseClock:
     async def advance(self, span: timedelta) -> None:
         """Let time pass."""
         await self.set(self.now + span)
+
+
+@pytest.fixture
+async def pool(database: AsyncEngine, database_url: str) -> AsyncIterator[Database]:
+    """The database as services see it."""
+    pool = Database(url=database_url, pool_min=1, pool_max=8)
+    await pool.open()
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.backends.database import Database, Isolation
 from services.domain.accounts import Platform
 from services.domain.limits import DAY, HOUR, LimitReached, Window, WindowUse, account_day, project_day
 from services.guards.quotas import Quotas
@@ -22,42 +23,42 @@ PERSON = Window("user:ada|INSTAGRAM|hour", 2, HOUR)
 class Ledger:
     """`Quotas` with a transaction around every call."""
 
-    def __init__(self, engine: AsyncEngine, quotas: Quotas) -> None:
-        self._engine = engine
+    def __init__(self, pool: Database, quotas: Quotas) -> None:
+        self._pool = pool
         self._quotas = quotas
 
     async def take(self, *requests: tuple[str, Sequence[Window]]) -> dict[str, LimitReached]:
-        async with self._engine.begin() as connection:
+        async with self._pool.begin() as connection:
             return await self._quotas.take_many(connection, requests)
 
     async def end(self, *deliveries: str) -> None:
-        async with self._engine.begin() as connection:
+        async with self._pool.begin() as connection:
             await self._quotas.end(connection, deliveries)
 
     async def give_back(self, *deliveries: str) -> None:
-        async with self._engine.begin() as connection:
+        async with self._pool.begin() as connection:
             await self._quotas.give_back(connection, deliveries)
 
     async def count(self, *windows: Window) -> list[WindowUse]:
-        async with self._engine.connect() as connection:
+        async with self._pool.connect() as connection:
             return await self._quotas.count(connection, windows)
 
     async def used(self, window: Window) -> int:
         return (await self.count(window))[0].used
 
     async def clear(self, window: Window) -> None:
-        async with self._engine.begin() as connection:
+        async with self._pool.begin() as connection:
             await self._quotas.clear(connection, window)
 
     async def sweep(self, **bounds: Any) -> int:
-        async with self._engine.begin() as connection:
+        async with self._pool.begin() as connection:
             return await self._quotas.sweep(connection, **bounds)
 
 
 @pytest.fixture
-def ledger(database: AsyncEngine, clock: Any) -> Ledger:
+def ledger(pool: Database, clock: Any) -> Ledger:
     """Quotas by a clock that stands still until the test moves it."""
-    return Ledger(database, Quotas(longest_call=DAY, clock=clock.sql))
+    return Ledger(pool, Quotas(longest_call=DAY, clock=clock.sql))
 
 
 async def test_take_refuses_what_the_window_cannot_hold(ledger: Ledger, clock: Any) -> None:
@@ -255,22 +256,28 @@ async def test_sweep_deletes_only_what_counts_nowhere(ledger: Ledger, clock: Any
     assert await ledger.used(PERSON) == 1
 
 
-async def test_take_refuses_a_transaction_that_cannot_see_who_came_before(database: AsyncEngine) -> None:
+async def test_take_refuses_a_transaction_that_cannot_see_who_came_before(pool: Database) -> None:
     """Under REPEATABLE READ the count would be as old as the transaction."""
-    async with database.connect() as connection:
-        await connection.execution_options(isolation_level="REPEATABLE READ")
+    async with pool.begin(isolation=Isolation.REPEATABLE_READ) as connection:
         with pytest.raises(ValueError, match="repeatable read"):
             await Quotas().take(connection, "a", [PERSON])
 
 
-async def test_concurrent_batches_neither_overfill_nor_deadlock(database: AsyncEngine) -> None:
+async def test_take_refuses_a_connection_whose_transaction_would_begin_too_late(database: AsyncEngine) -> None:
+    """SQLAlchemy's own begins with the first statement that it sees: the slots' locks would be gone at once."""
+    async with database.begin() as connection:
+        with pytest.raises(TypeError, match="Database"):
+            await Quotas().take(connection, "a", [PERSON])
+
+
+async def test_concurrent_batches_neither_overfill_nor_deadlock(pool: Database) -> None:
     """Forty batches at once, their windows in opposite orders, share what two windows hold."""
     quotas = Quotas()
     left, right = Window("left", 25, HOUR), Window("right", 40, HOUR)
 
     async def claim(number: int) -> int:
         windows = [left, right] if number % 2 else [right, left]
-        async with database.begin() as connection:
+        async with pool.begin() as connection:
             await connection.execute(text("SELECT 1"))  # the snapshot of a claim is older than its locks
             refusals = await quotas.take_many(connection, [(f"{number}-{n}", windows) for n in range(2)])
             await asyncio.sleep(0.002)
@@ -278,7 +285,7 @@ async def test_concurrent_batches_neither_overfill_nor_deadlock(database: AsyncE
 
     taken = sum(await asyncio.gather(*(claim(number) for number in range(40))))
 
-    async with database.connect() as connection:
+    async with pool.connect() as connection:
         uses = await quotas.count(connection, [left, right])
     assert taken == 25
     assert [use.used for use in uses] == [25, 25]

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from services.backends.database import Database
 from services.domain.limits import Window
 from services.guards.quotas import Quotas
 
@@ -54,7 +54,7 @@ class QuotasMachine(RuleBasedStateMachine):
     """One database and one model, treated alike."""
 
     runner: asyncio.Runner
-    engine: AsyncEngine
+    pool: Database
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,11 +68,11 @@ class QuotasMachine(RuleBasedStateMachine):
         return self.runner.run(coroutine)
 
     async def call(self, method: Any, *args: Any, **kwargs: Any) -> Any:
-        async with self.engine.begin() as connection:
+        async with self.pool.begin() as connection:
             return await method(connection, *args, **kwargs)
 
     async def tell_time(self) -> None:
-        async with self.engine.begin() as connection:
+        async with self.pool.begin() as connection:
             await connection.execute(text("UPDATE clock_of_tests SET now = :now"), {"now": self.now})
 
     @initialize(
@@ -86,7 +86,7 @@ class QuotasMachine(RuleBasedStateMachine):
         self.run(self.empty())
 
     async def empty(self) -> None:
-        async with self.engine.begin() as connection:
+        async with self.pool.begin() as connection:
             await connection.execute(text("DELETE FROM quota_slots"))
         await self.tell_time()
 
@@ -190,9 +190,10 @@ class QuotasMachine(RuleBasedStateMachine):
 def test_quotas_do_as_the_model_does(database_url: str) -> None:
     """Whatever happens in whatever order, both hold the same, and the promise holds."""
     with asyncio.Runner() as runner:
-        engine = create_async_engine(database_url)
-        QuotasMachine.runner, QuotasMachine.engine = runner, engine
-        runner.run(make_clock(engine))
+        pool = Database(url=database_url, pool_min=1, pool_max=1)
+        runner.run(pool.open())
+        QuotasMachine.runner, QuotasMachine.pool = runner, pool
+        runner.run(make_clock(pool))
         try:
             run_state_machine_as_test(
                 QuotasMachine,
@@ -201,17 +202,17 @@ def test_quotas_do_as_the_model_does(database_url: str) -> None:
                 ),
             )
         finally:
-            runner.run(clean_up(engine))
+            runner.run(clean_up(pool))
 
 
-async def make_clock(engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
+async def make_clock(pool: Database) -> None:
+    async with pool.begin() as connection:
         await connection.execute(text("CREATE TABLE clock_of_tests (now timestamptz NOT NULL)"))
         await connection.execute(text("INSERT INTO clock_of_tests VALUES (:now)"), {"now": NOON})
 
 
-async def clean_up(engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
+async def clean_up(pool: Database) -> None:
+    async with pool.begin() as connection:
         await connection.execute(text("DROP TABLE clock_of_tests"))
         await connection.execute(text("DELETE FROM quota_slots"))
-    await engine.dispose()
+    await pool.close()

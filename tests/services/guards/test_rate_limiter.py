@@ -1,7 +1,6 @@
 """The rate limiter's own road: take a slot, run, settle."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,15 +24,6 @@ LIMITS = {Platform.INSTAGRAM: 25, Platform.FACEBOOK: 3, Platform.YOUTUBE: 1}
 
 class NoConnection(NeverLeft):
     """What a platform's client raises where nothing left."""
-
-
-@pytest.fixture
-async def pool(database: AsyncEngine, database_url: str) -> AsyncIterator[Database]:
-    """The database as services see it."""
-    pool = Database(url=database_url, pool_min=1, pool_max=8)
-    await pool.open()
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture
