@@ -65,7 +65,7 @@ def _selections(size: Size) -> Iterator[tuple[str, Document]]:
     yield "unknown directives", "{__typename " + " ".join(f"@d{n}" for n in size.times(2)) + "}"
     yield "aliases", "{" + " ".join(f"a{n}: __typename" for n in size.times(3)) + "}"
     yield "aliases below a root field", "{viewer {" + " ".join(f"a{n}: id" for n in range(100)) + "}}"
-    yield "aliased lists", "{" + " ".join(f"a{n}: posts(first: 100) {{nodes {{id}}}}" for n in size.times(13)) + "}"
+    yield "aliased lists", "{" + " ".join(f"a{n}: posts(first: 100) {{nodes {{id}}}}" for n in size.times(13.6)) + "}"
     yield "unknown fields", "{viewer {" + " ".join(f"fieldThatIsNot{n}" for n in size.times(1)) + "}}"
     yield "nearly known fields", "{posts {nodes {" + " ".join(f"scheduledAtt{n}" for n in size.times(1)) + "}}}"
     yield "declared variables", f"query ({' '.join(f'$v{n}: ID' for n in size.times(4))}) {{__typename}}"

@@ -8,8 +8,10 @@ import pytest
 from redis.asyncio import Redis
 from starlette.requests import HTTPConnection
 
+from app.api import open_api
 from app.auth import Authenticator
 from app.doorkeeping import Doorkeeper, address_of
+from benchmarks.edge import send_to
 from services.backends.database import Database
 from services.backends.redis import RedisGate
 from services.domain.credentials import mint_api_key
@@ -17,6 +19,7 @@ from services.guards.api_budget import ApiBudget
 from services.guards.failures import FailedAttempts
 from tests.app.edge.conftest import Edge, RunningEdge
 from tests.app.edge.test_sockets import opened
+from tests.rig import Rig
 
 MakeKey = Callable[..., Awaitable[str]]
 MOST = 5
@@ -85,3 +88,14 @@ async def test_guesses_over_a_socket_count_too(running: RunningEdge) -> None:
 def test_address_is_what_one_customer_has(host: str, name: str) -> None:
     """Of IPv6 that is a whole network."""
     assert address_of(HTTPConnection({"type": "http", "client": (host, 1)})) == name
+
+
+async def test_served_api_has_a_doorkeeper(rig: Rig) -> None:
+    """As many wrong credentials as the setting says, and no more."""
+    most = rig.container.settings.auth_failures
+    async with open_api(rig.container) as api:
+        answers = [
+            (await send_to(api.app, "/graphql", token=f"Bearer {number}", content=b'{"query": "{__typename}"}'))[0]
+            for number in range(most + 2)
+        ]
+    assert answers == [401] * (most + 1) + [429]
