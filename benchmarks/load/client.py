@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
+from contextlib import suppress
 
 import orjson
 from websockets.asyncio.client import connect
@@ -70,5 +71,8 @@ async def watch(port: int, token: str, *, hold: float) -> float:
         seconds = time.perf_counter() - began
         if first["type"] != "next":
             raise RuntimeError(f"no event: {first}")
-        await asyncio.sleep(hold)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(hold):
+                async for _ in socket:  # a client that reads no further could not even close in good order
+                    pass
     return seconds
