@@ -1,9 +1,12 @@
 """Writing down what a worker does with a target: every word is one transaction, under the target's lease."""
 
+import asyncio
+import time
 from datetime import timedelta
 
-from services.backends.transactions import DatabaseTransactionService, Transaction
+from services.backends.transactions import DatabaseTransactionService, Transaction, Work
 from services.domain.accounts import AccountStatus
+from services.domain.errors import Overloaded, TimedOut, Unavailable
 from services.domain.events import Event
 from services.guards.quotas import Quotas
 from services.publishing.endings import Ending, Endings, Slot
@@ -12,6 +15,10 @@ from services.queries.claims import Claim
 from services.queries.connections import refuse_token
 from services.queries.leases import begin_step, release_target
 from services.queries.states import account_tag, lock_post, settle_post
+
+_INSISTS_FOR = 10.0
+"""Seconds for which an ending is tried to be written; after that the lease runs out, and the platform is asked."""
+_ASKS_AGAIN = 0.2
 
 
 class Recorder:
@@ -67,7 +74,19 @@ class Recorder:
             await tx.emit(event)
             return True
 
-        return await self._transactions.execute_in_transaction(record)
+        return await self._insist(record)
+
+    async def _insist(self, record: Work[bool]) -> bool:
+        """What became of the post is known here alone: a database that is busy, or away for a moment, is asked again.
+        The lease makes that safe, also where a commit took place whose answer was lost."""
+        give_up_at = time.monotonic() + min(_INSISTS_FOR, self._lease_for.total_seconds() / 2)
+        while True:
+            try:
+                return await self._transactions.execute_in_transaction(record)
+            except (Overloaded, TimedOut, Unavailable):
+                if time.monotonic() >= give_up_at:
+                    raise
+            await asyncio.sleep(_ASKS_AGAIN)
 
     async def _refuse_token(self, tx: Transaction, claim: Claim, status: AccountStatus) -> bool:
         """Whether the refused token is still the account's; then the account is told as what it is now."""

@@ -1,6 +1,7 @@
 """Workers that die, are stopped, or are only slow: whatever they leave, the post shows once."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -46,6 +47,31 @@ async def test_a_worker_dies_at_any_step_and_the_post_shows_once(rig: Rig, name:
         assert target.attempt_count == 1
         assert await rig.slots(viewer, account.platform) == 1
     assert deaths >= 2
+
+
+async def test_an_ending_is_written_though_the_database_is_busy(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection is to be had when the platform has answered: what it said is not forgotten for that."""
+    database = rig.container.backends.database
+    monkeypatch.setattr(database, "_acquire_timeout", 0.05)
+    _, account, post = await a_due_post(rig, "text")
+    claim = await rig.claim()
+    rig.sandbox.arm("facebook.update", when="before", action="delay", seconds=0.6)
+    publishing = asyncio.create_task(rig.publisher().publish(claim))
+    async with asyncio.timeout(20):
+        while not rig.requests("facebook.update"):
+            await asyncio.sleep(0.02)
+
+    async with AsyncExitStack() as stack:
+        for _ in range(database.usage().maximum):
+            await stack.enter_async_context(database.connect())
+        async with asyncio.timeout(20):
+            while not rig.seen(account):
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        assert not publishing.done()
+    await publishing
+
+    assert (await rig.target(post)).status is TargetStatus.PUBLISHED
 
 
 async def test_who_lost_the_lease_writes_nothing(rig: Rig) -> None:
