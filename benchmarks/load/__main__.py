@@ -87,8 +87,7 @@ def read_options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    with (
-        tempfile.TemporaryDirectory(prefix="crier-load-") as folder,
-        EmbeddedServers(data_dir=Path(folder) / "servers", durable=True) as servers,
-    ):
-        uvloop.run(main(read_options(), servers.database_url, servers.redis_url, folder))
+    with tempfile.TemporaryDirectory(prefix="crier-load-") as folder:
+        Path(folder).chmod(0o755)  # servers that root starts run as somebody else, and have to reach their data
+        with EmbeddedServers(data_dir=Path(folder) / "servers", durable=True) as servers:
+            uvloop.run(main(read_options(), servers.database_url, servers.redis_url, folder))
