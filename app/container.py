@@ -11,9 +11,9 @@ import structlog
 from app.backends import Backends
 from app.embedded import Endpoints
 from app.metrics import Metrics, Standing
-from app.migrating import newest_revision
 from app.parts import PLAIN, Parts
 from app.platforms import platforms_of
+from app.revisions import newest_revision
 from app.settings import Settings, milliseconds
 from app.versions import VERSION
 from app.windows import windows_of

@@ -1,38 +1,18 @@
-"""Brings a database to the newest revision, from wherever it stands; and says where one is not there yet."""
+"""Brings a database to a revision, from wherever it stands."""
 
 from io import StringIO
-from pathlib import Path
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.complaints import Complaint
+from app.revisions import BASE, MIGRATIONS, MigrationRefused, list_revisions
 from services.domain.errors import Unavailable
-
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
-BASE = "base"
-
-
-class MigrationRefused(Complaint):
-    """The database is left as it is; the message says why, and what to do."""
-
-
-def list_revisions() -> list[str]:
-    """All that this code knows, from `base` to the newest."""
-    newest_first = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
-    return [BASE, *reversed([script.revision for script in newest_first])]
-
-
-def newest_revision() -> str:
-    """The revision that this code expects."""
-    return list_revisions()[-1]
 
 
 async def migrate_database(url: str, *, revision: str = "head", may_lose_data: bool = False) -> bool:
@@ -64,16 +44,6 @@ def render_sql(revisions: str = "base:head") -> str:
     config.set_main_option("script_location", str(MIGRATIONS))
     command.upgrade(config, revisions, sql=True)
     return written.getvalue()
-
-
-def check_revision(found: str | None) -> None:
-    """Raises MigrationRefused where the database is older than this code; a newer one is for the code that follows."""
-    known = list_revisions()
-    if (found or BASE) in known[:-1]:
-        raise MigrationRefused(
-            f"the database stands at {found or 'no revision'} and this code needs {known[-1]}:"
-            " run `python -m app migrate` first"
-        )
 
 
 def _move(connection: Connection, revision: str, *, may_lose_data: bool) -> bool:

@@ -14,9 +14,8 @@ from app.container import Container, utc_now
 from app.embedded import EmbeddedServers, Endpoints
 from app.keyring import find_secret_keys
 from app.log import configure_logging
-from app.migrating import check_revision, migrate_database
 from app.parts import PLAIN, Parts
-from app.sandbox import create_sandbox
+from app.revisions import check_revision
 from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
 from app.shutdown import stop_on_signals
@@ -80,6 +79,8 @@ def serve_sandbox(settings: Settings) -> int:
 
 def migrate_only(settings: Settings, revision: str, *, may_lose_data: bool) -> bool:
     """The database at `revision`; False where it was there already."""
+    from app.migrating import migrate_database
+
     start_logging(settings)
     with endpoints_of(settings) as endpoints:
         return run_loop(migrate_database(endpoints.database_url, revision=revision, may_lose_data=may_lose_data))
@@ -131,6 +132,8 @@ async def open_migrated(
     Raises MigrationRefused where it is older.
     """
     if migrates or settings.database_url is None:
+        from app.migrating import migrate_database  # a process that does not migrate need not carry it
+
         await migrate_database(endpoints.database_url)
     async with open_backends(settings, endpoints, parts) as backends:
         async with backends.database.connect() as c:
@@ -141,6 +144,8 @@ async def open_migrated(
 @asynccontextmanager
 async def sandbox_of(settings: Settings) -> AsyncIterator[None]:
     """The sandbox, serving on its own port; what it published outlives it in the data folder."""
+    from app.sandbox import create_sandbox  # which no deployment needs
+
     listener = bind("127.0.0.1", settings.sandbox_port, setting="SANDBOX_PORT")
     app = create_sandbox(
         public_url=settings.sandbox_url, journal=settings.data_dir / "sandbox" / "journal.jsonl", now=utc_now

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app.migrating import newest_revision
+from app.revisions import newest_revision
 from services.domain.health import HealthStatus
 from services.domain.posts import TargetStatus
 from services.health import HealthService

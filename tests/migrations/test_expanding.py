@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app import migrating
-from app.migrating import migrate_database, newest_revision, render_sql
+from app import migrating, revisions
+from app.migrating import migrate_database, render_sql
+from app.revisions import newest_revision
 
 ROOT = Path(__file__).parent.parent.parent
 RELEASED = "base"
@@ -93,7 +94,8 @@ async def test_an_index_can_be_made_while_others_write(
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
     later = tmp_path / "migrations" / "versions" / "9000_later.py"
     later.write_text(WITHOUT_WAITING.format(before=newest_revision()))
-    monkeypatch.setattr(migrating, "MIGRATIONS", tmp_path / "migrations")
+    for module in (migrating, revisions):
+        monkeypatch.setattr(module, "MIGRATIONS", tmp_path / "migrations")
 
     await migrate_database(empty_database_url)
     engine = create_async_engine(empty_database_url)

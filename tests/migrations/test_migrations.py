@@ -7,11 +7,13 @@ import sys
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.migrating import MigrationRefused, check_revision, migrate_database, newest_revision
+from app.migrating import migrate_database
+from app.revisions import MIGRATIONS, MigrationRefused, check_revision, list_revisions, newest_revision
 from services.domain.ids import new_id
 from services.models import Base
 
@@ -104,3 +106,9 @@ async def test_a_line_of_the_ledger_is_never_changed(database: AsyncEngine) -> N
     async with database.connect() as connection:
         with pytest.raises(DBAPIError, match="attempts is append-only"):
             await connection.execute(text("UPDATE attempts SET outcome = 'FAILED'"))
+
+
+def test_files_are_named_in_the_order_of_their_revisions() -> None:
+    """So that a process which never migrates knows them without Alembic."""
+    newest_first = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    assert list_revisions() == ["base", *reversed([script.revision for script in newest_first])]
