@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import select
 
 from services.domain.changes import PostChanges
-from services.domain.errors import ErrorCode, Refused, TimedOut, Unavailable
+from services.domain.errors import ErrorCode, Overloaded, Refused, TimedOut, Unavailable
 from services.domain.posts import PostState
 from services.domain.viewers import Viewer
 from services.models import TARGETS
@@ -251,7 +251,7 @@ class Cancel:
         """Cancel it, and remember the answer."""
         await asyncio.sleep(self.after)
         post_id = cast.posts[self.post].post.id
-        if await _granted(stage.rig.container.posts.cancel_post(cast.viewer, post_id, expected_version=None)):
+        if await granted(stage.rig.container.posts.cancel_post(cast.viewer, post_id, expected_version=None)):
             cast.said[post_id] = "canceled"
 
 
@@ -270,7 +270,7 @@ class Edit:
         changed = stage.rig.container.posts.update_post(
             cast.viewer, post.id, PostChanges(caption=caption), expected_version=post.version
         )
-        if await _granted(changed):
+        if await granted(changed):
             cast.said[post.id] = caption
 
 
@@ -286,11 +286,11 @@ async def _asked(stage: Stage, route: str) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _granted(answer: Any) -> bool:
+async def granted(answer: Any) -> bool:
     """Whether a person's wish was granted for certain; a refusal must be one that says that it is too late."""
     try:
         await answer
-    except (Unavailable, TimedOut):
+    except (Unavailable, TimedOut, Overloaded):
         return False
     except Refused as refusal:
         assert {error.code for error in refusal.errors} <= TOO_LATE, refusal
