@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench load check format lint types contracts migrations schema snapshot docs lock clean setup setup-dev
+.PHONY: help run test faults fuzz bench load check format lint types contracts migrations schema snapshot docs lock clean setup setup-dev
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -14,6 +14,9 @@ run: setup ## Start everything here: PostgreSQL, Redis, API, worker and sandbox,
 
 test: setup-dev ## Run every test on real servers of its own
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+faults: setup-dev ## Break everything for half an hour: 150 seeded runs with real processes, 10,000 in simulation, 10,000 races
+	@exec $(BIN)/python -m tests.faults
 
 fuzz: setup-dev ## Send 45,000 made-up requests, bodies and frames to a live API
 	@FUZZ_SHARE=1 $(BIN)/python -m pytest -n 0 -s tests/fuzz

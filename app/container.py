@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-import structlog
-
 from app.backends import Backends
 from app.embedded import Endpoints
 from app.metrics import Metrics, Standing
@@ -50,8 +48,6 @@ from services.publishing.retry import RetryPolicy
 from services.queries.drafting import DUE_SOON
 from services.queries.optimizer import QueryOptimizerService
 from services.uploads.service import UploadService
-
-log = structlog.get_logger(__name__)
 
 PATIENCE = timedelta(seconds=60)
 """With the lease before it: a step of unknown outcome is known, or put before its person, within two minutes."""
@@ -265,6 +261,7 @@ class Container:
             endings=self.endings,
             media_url=self.links.renew,
             now=self.clock.now,
+            lease_for=milliseconds(self.settings.publish_lease),
             watch=self.metrics,
         )
 

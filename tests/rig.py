@@ -219,6 +219,7 @@ class Rig:
             endings=endings,
             media_url=self.container.links.renew,
             now=clock,
+            lease_for=lease_for,
         )
 
     def providers(self, pacing: Pacing = QUICK) -> dict[Platform, Provider]:

@@ -78,11 +78,15 @@ class Endings:
         changes = {**doubt, "checkpoint": outcome.checkpoint, "next_attempt_at": self.now() + outcome.poll_after}
         return Ending(AttemptOutcome.WAITING, changes)
 
-    def unknown(self, outcome: Unknown, *, since: datetime) -> Ending:
-        """Ask the platform again soon, for as long as patience lasts from `since`; then the person decides."""
-        if self.now() - since < self.patience:
+    def unknown(self, outcome: Unknown, *, since: datetime | None) -> Ending:
+        """Ask the platform again soon, for as long as patience lasts from `since`; then the person decides.
+
+        None: the doubt begins now, however long the call took that left it.
+        """
+        if since is None or self.now() - since < self.patience:
             until = self.now() + outcome.ask_after
             changes = {
+                **({"step_began_at": self.now()} if since is None else {}),
                 **_waiting(ErrorCode.OUTCOME_UNKNOWN, outcome.reason, until),
                 "status": TargetStatus.PUBLISHING,
                 "step_shows": True,

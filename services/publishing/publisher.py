@@ -51,6 +51,15 @@ UNFORESEEN = "Something unforeseen happened on our side."
 STOPPED = "The worker stopped while the post was being shown."
 
 
+class StoodStill(CrierError):
+    """Between saving a step and doing it the process stood still for as long as a lease lasts.
+
+    Another worker may have asked meanwhile what became of the step, and be about to do it: it must not be done twice.
+    """
+
+    code = ErrorCode.UNAVAILABLE
+
+
 class Publisher:
     """Sends claimed targets to their platforms."""
 
@@ -64,6 +73,7 @@ class Publisher:
         endings: Endings,
         media_url: Callable[[str], str],
         now: Callable[[], datetime],
+        lease_for: timedelta,
         watch: Watch | None = None,
     ) -> None:
         """`media_url` makes a stored address of an upload one that a platform can fetch now."""
@@ -74,6 +84,7 @@ class Publisher:
         self._endings = endings
         self._media_url = media_url
         self._now = now
+        self._lease_for = lease_for
         self._watch = watch
 
     async def publish(self, claim: Claim) -> None:
@@ -84,6 +95,8 @@ class Publisher:
         except asyncio.CancelledError:
             await _see_through(self._let_go(run, self._interrupted(run)))
             raise
+        except StoodStill:
+            ending = None
         except Exception as error:
             log.exception("publish.unforeseen", target=str(claim.target_id), step=run.step.name)
             ending = self._blundered(run, error)
@@ -126,8 +139,14 @@ class Publisher:
         self, run: Run, call: Callable[[Delivery], Awaitable[StepOutcome | Finding]], judge: Judge
     ) -> StepOutcome | Finding | CircuitOpen:
         """The platform's answer through its breaker."""
+
+        async def act() -> StepOutcome | Finding:
+            if self._now() - run.began_at >= self._lease_for:
+                raise StoodStill("This process stood still for as long as its lease.")
+            return await call(run.delivery)
+
         try:
-            return await self._breakers.execute(run.claim.platform.breaker, lambda: call(run.delivery), judge=judge)
+            return await self._breakers.execute(run.claim.platform.breaker, act, judge=judge)
         except CircuitOpen as refusal:
             return refusal
 

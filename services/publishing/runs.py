@@ -36,9 +36,9 @@ class Run:
         return replace(self.claim, step_shows=False)
 
     @property
-    def asking_since(self) -> datetime:
-        """When the doubt began."""
-        return self.claim.step_began_at or self.began_at if self.claim.step_shows else self.began_at
+    def asking_since(self) -> datetime | None:
+        """When the doubt began; None where there has been none so far."""
+        return self.claim.step_began_at or self.began_at if self.claim.step_shows else None
 
     def begin(self, step: Step, at: datetime) -> None:
         """The next step starts."""
@@ -55,7 +55,7 @@ class Run:
         """The platform is still at work; a step that may have shown the post leaves that open."""
         self.note(AttemptOutcome.WAITING, at)
         self.delivery = replace(self.delivery, checkpoint=checkpoint)
-        self.claim = replace(self.claim, step_shows=self.may_show, step_began_at=self.asking_since)
+        self.claim = replace(self.claim, step_shows=self.may_show, step_began_at=self.asking_since or self.began_at)
 
     def note(
         self, outcome: AttemptOutcome, at: datetime, code: ErrorCode | None = None, message: str | None = None

@@ -17,7 +17,7 @@ from tests.faults.stage import Stage
 from tests.rig import Rig, now
 from tests.services.publishing.kinds import KINDS
 
-SETTLES_WITHIN = 40.0
+SETTLES_WITHIN = 90.0
 """Seconds after the last trouble has ended."""
 
 

@@ -103,6 +103,7 @@ class Stage:
 
     async def clear(self) -> None:
         """As on the first day: no posts, no visits, no death or trouble waiting, nothing in Redis."""
+        self.crew.strange_ends.clear()
         for death in (self.servers.folder / "deaths").iterdir():
             death.unlink()
         self.sandbox.reset()
@@ -155,7 +156,7 @@ class Crew:
     def _count(self, worker: Worker) -> None:
         if worker.exit_code == -signal.SIGKILL:
             self.kills += 1
-        elif not (worker.is_stopping and worker.exit_code == 0):
+        elif not (worker.is_stopping and worker.exit_code in (0, -signal.SIGTERM)):  # the latter while it starts
             self.strange_ends.append(worker.exit_code or 0)
 
 

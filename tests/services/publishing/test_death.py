@@ -126,6 +126,20 @@ async def test_a_lease_that_ends_under_a_slow_worker_doubles_nothing(rig: Rig, n
     assert (await rig.target(post)).status is TargetStatus.PUBLISHED
 
 
+async def test_who_stood_still_before_the_step_does_not_do_it(rig: Rig) -> None:
+    """Between saving the step and doing it a whole lease has passed: others may be asking, so nothing is sent."""
+    _, account, post = await a_due_post(rig, "text")
+
+    await rig.publisher(lease_for=timedelta(milliseconds=1)).publish(await rig.claim())
+
+    assert rig.seen(account) == []
+    assert rig.requests("facebook.update") == []
+    await rig.rescue()
+    await rig.publish()
+    assert [one["count"] for one in rig.seen(account)] == [1]
+    assert (await rig.target(post)).status is TargetStatus.PUBLISHED
+
+
 async def test_a_lease_runs_out_and_is_freed_by_the_database_clock(rig: Rig) -> None:
     """Only what ran out is freed; a claim that still holds is left alone."""
     await a_due_post(rig, "text")

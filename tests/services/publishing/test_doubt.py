@@ -249,6 +249,17 @@ async def test_a_person_can_cancel_what_only_waits_for_the_platform(rig: Rig) ->
     assert await rig.slots(ada, Platform.INSTAGRAM) == 0
 
 
+async def test_a_call_that_takes_longer_than_patience_is_asked_about(rig: Rig) -> None:
+    """The doubt begins when the answer fails to come, not when the step began: the platform is asked at least once."""
+    _, account, post = await a_due_post(rig, "text")
+    rig.sandbox.arm("facebook.update", when="after", action="drop")
+
+    await rig.publish(rig.publisher(patience=timedelta(milliseconds=1)))
+
+    assert (await rig.target(post)).status is TargetStatus.PUBLISHED
+    assert len(rig.seen(account)) == 1
+
+
 async def test_patience_begins_when_somebody_asks(rig: Rig) -> None:
     """A worker died long ago in the step that shows: the next one has all its patience, and the platform's answer."""
     _, account, post = await a_due_post(rig, "image")
