@@ -132,7 +132,7 @@ def _state_of(post: Any) -> ColumnElement[Any]:
     )
     # One by one, for an account's row holds tokens, too.
     shown = func.jsonb_build_object(*(part for column in PUBLIC for part in (column.name, column)))
-    accounts = select(func.jsonb_agg(shown)).where(
+    accounts = select(func.jsonb_agg(aggregate_order_by(shown, ACCOUNTS.c.id))).where(
         ACCOUNTS.c.id.in_(select(TARGETS.c.account_id).where(TARGETS.c.post_id == post.c.id))
     )
     media = func.jsonb_agg(aggregate_order_by(func.to_jsonb(MEDIA.table_valued()), MEDIA.c.position))
