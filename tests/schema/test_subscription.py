@@ -212,11 +212,11 @@ async def test_telling_of_a_change_reads_nothing_where_the_post_itself_is_asked_
     async with aclosing(api.watch(document, ada)) as events:
         assert len((await following(events))["targets"]) == 2
         await edit(api, ada, post, "changed")
-        api.statements.clear()
-        told = await following(events)
+        with tally_statements() as tally:
+            told = await following(events)
         assert told["caption"] == "changed"
         assert [target["account"]["status"] for target in told["targets"]] == ["CONNECTED"] * 2
-        assert api.statements == []
+        assert tally.statements == 0
 
 
 async def test_events_carry_no_tokens(api: Api) -> None:
