@@ -13,8 +13,9 @@ from app.asgi import assemble, create_app
 from app.assets import find_assets
 from app.auth import Authenticator
 from app.console import console_routes
-from app.container import Container, utc_now
+from app.container import Container
 from app.doorkeeping import Doorkeeper
+from app.foundations import utc_now
 from app.graphiql import GraphiQL
 from app.health import health_routes
 from app.jwts import JwtVerifier, PublishedKeys, SharedSecret

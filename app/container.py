@@ -3,74 +3,54 @@
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
+from typing import TypeVar
 
-from app.backends import Backends
-from app.embedded import Endpoints
-from app.metrics import Metrics, Standing
-from app.parts import PLAIN, Parts
-from app.platforms import platforms_of
+from app.foundations import Foundations
+from app.metrics import Standing
 from app.revisions import newest_revision
-from app.settings import Settings, milliseconds
+from app.settings import milliseconds
 from app.versions import VERSION
 from app.windows import windows_of
 from app.worker import Duty, Worker
 from resolvers.context import Services
 from resolvers.last_known import LastKnown
 from services.accounts import AccountService, TokenKeeper
-from services.backends.database_clock import DatabaseClock
-from services.backends.media_links import MediaLinks
 from services.backends.notices import Notices
 from services.backends.objects import ObjectStore
-from services.backends.secrets import SecretBox
 from services.domain.accounts import Platform
-from services.domain.breakers import BreakerPolicy
 from services.domain.drafts import Rules
-from services.domain.limits import BUDGET_SPAN, project_day
+from services.domain.limits import BUDGET_SPAN
 from services.guards.api_budget import ApiBudget
 from services.guards.budget_leases import BudgetLeases
-from services.guards.circuit_breaker import CircuitBreakerService
-from services.guards.quotas import Quotas
-from services.guards.rate_limiter import RateLimiterService
 from services.health import HealthService
 from services.posts import PostService
 from services.posts.composing import Composer
 from services.providers.base import Provider
-from services.providers.config import PlatformConfig
 from services.providers.registry import build_authorizers, build_providers
 from services.publishing.claiming import Claimer
+from services.publishing.couriers import Courier
 from services.publishing.endings import Endings
+from services.publishing.preparing import Preparer
 from services.publishing.publisher import Publisher
 from services.publishing.recording import Recorder
 from services.publishing.rescue import rescue_targets
 from services.publishing.retry import RetryPolicy
+from services.publishing.windows import PublicationWindows
 from services.queries.drafting import DUE_SOON
 from services.queries.optimizer import QueryOptimizerService
 from services.uploads.service import UploadService
 
+C = TypeVar("C", bound=Courier)
+
 PATIENCE = timedelta(seconds=60)
 """With the lease before it: a step of unknown outcome is known, or put before its person, within two minutes."""
 
-MEDIA_LINK_LIFE = timedelta(days=6 * 366)
-"""Longer than a post can lie ahead; addresses are signed anew when they are handed to a platform."""
-
-
-def utc_now() -> datetime:
-    """What time it is on this machine."""
-    return datetime.now(UTC)
-
 
 @dataclass(frozen=True)
-class Container:
+class Container(Foundations):
     """Everything that is built once per process; each part is made when first asked for."""
-
-    settings: Settings
-    endpoints: Endpoints
-    secret_keys: tuple[str, ...]
-    backends: Backends
-    now: Callable[[], datetime] = utc_now
-    parts: Parts = PLAIN
 
     @cached_property
     def services(self) -> Services:
@@ -91,24 +71,15 @@ class Container:
         )
 
     @cached_property
-    def metrics(self) -> Metrics:
-        """What this process counts."""
-        metrics = Metrics(version=VERSION)
-        metrics.show_pool(self.backends.database.usage)
-        metrics.show_cache(lambda: self.backends.cache.own_stats)
-        return metrics
-
-    @cached_property
     def standing(self) -> Standing:
         """How things stand, for the metrics."""
-        youtube = Platform.YOUTUBE
         return Standing(
             metrics=self.metrics,
             database=self.backends.database,
             gate=self.backends.gate,
             breakers=self.breakers,
             limits=self.limits,
-            project_windows={youtube: project_day(youtube, self.settings.daily_limit_youtube_project)},
+            project_windows=self.windows.of_projects,
         )
 
     @cached_property
@@ -123,37 +94,6 @@ class Container:
         )
 
     @cached_property
-    def secrets(self) -> SecretBox:
-        """Seals the platforms' tokens."""
-        return SecretBox(keys=self.secret_keys)
-
-    @cached_property
-    def quotas(self) -> Quotas:
-        """Publications counted in PostgreSQL."""
-        return Quotas()
-
-    @cached_property
-    def limits(self) -> RateLimiterService:
-        """The person's hour on each platform."""
-        return RateLimiterService(
-            database=self.backends.database, quotas=self.quotas, limits=self.settings.publication_limits
-        )
-
-    @cached_property
-    def breakers(self) -> CircuitBreakerService:
-        """One breaker per platform's API."""
-        policy = BreakerPolicy(
-            threshold=self.settings.circuit_breaker_failure_threshold,
-            open_for=milliseconds(self.settings.circuit_breaker_timeout),
-        )
-        return CircuitBreakerService(
-            gate=self.backends.gate,
-            policy=policy,
-            names=[platform.breaker for platform in Platform],
-            on_transition=self.metrics.note_transition,
-        )
-
-    @cached_property
     def budget(self) -> BudgetLeases:
         """What a viewer may spend on the API, by the minute."""
         return BudgetLeases(
@@ -164,12 +104,6 @@ class Container:
                 on_unguarded=self.metrics.note_unguarded,
             )
         )
-
-    @cached_property
-    def links(self) -> MediaLinks:
-        """Public addresses of uploads."""
-        base_url = self.settings.external_url
-        return MediaLinks(base_url=base_url, keys=self.secret_keys, lifetime=MEDIA_LINK_LIFE, now=self.now)
 
     @cached_property
     def uploads(self) -> UploadService:
@@ -186,13 +120,12 @@ class Container:
     @cached_property
     def posts(self) -> PostService:
         """What people do with posts."""
-        composer = Composer(rules=lambda: Rules(now=self.now()), media_url=self.links.public_url)
+        composer = Composer(
+            rules=lambda: Rules(now=self.now()),
+            media_url=self.links.public_url,
+            prepare_ahead=milliseconds(self.settings.prepare_ahead),
+        )
         return PostService(transactions=self.backends.transactions, composer=composer, quotas=self.quotas, now=self.now)
-
-    @cached_property
-    def platforms(self) -> dict[Platform, PlatformConfig]:
-        """The platforms that are set up here; without credentials of our own a local run talks to the sandbox."""
-        return platforms_of(self.settings)
 
     @cached_property
     def accounts(self) -> AccountService:
@@ -215,17 +148,10 @@ class Container:
         )
 
     @cached_property
-    def clock(self) -> DatabaseClock:
-        """The time that workers go by."""
-        return DatabaseClock(database=self.backends.database, wall=self.now)
-
-    @cached_property
     def providers(self) -> Mapping[Platform, Provider]:
         """What publishes to the platforms that are set up here."""
-        backends = self.backends
-        return build_providers(
-            http=backends.http, media_http=backends.media_http, configs=self.platforms, now=self.clock.now
-        )
+        http, media_http = self.backends.http, self.backends.media_http
+        return build_providers(http=http, media_http=media_http, configs=self.platforms, now=self.clock.now)
 
     @cached_property
     def endings(self) -> Endings:
@@ -233,22 +159,36 @@ class Container:
         return Endings(now=self.clock.now, random=random.random, retry=RetryPolicy(), patience=PATIENCE)
 
     @cached_property
+    def windows(self) -> PublicationWindows:
+        """What binds a publication."""
+        return windows_of(self.settings, self.limits, now=self.clock.now)
+
+    @cached_property
     def claimer(self) -> Claimer:
         """Takes what is due."""
         return Claimer(
             transactions=self.backends.transactions,
             quotas=self.quotas,
-            windows=windows_of(self.settings, self.limits),
+            windows=self.windows,
             now=self.clock.now,
             lease_for=milliseconds(self.settings.publish_lease),
             missed_after=milliseconds(self.settings.missed_after),
+            room=self.settings.worker_concurrency,
             watch=self.metrics,
         )
 
     @cached_property
     def publisher(self) -> Publisher:
         """Sends what was claimed."""
-        return self.parts.publisher(
+        return self._courier(self.parts.publisher)
+
+    @cached_property
+    def preparer(self) -> Preparer:
+        """Does the slow work of what was claimed early."""
+        return self._courier(Preparer)
+
+    def _courier(self, kind: Callable[..., C]) -> C:
+        return kind(
             recorder=Recorder(
                 transactions=self.backends.transactions,
                 quotas=self.quotas,
@@ -273,6 +213,7 @@ class Container:
             clock=self.clock,
             claimer=self.claimer,
             publisher=self.publisher,
+            preparer=self.preparer,
             notices=None if self.settings.db_through_pgbouncer else Notices(url=url, channel=DUE_SOON),
             duties=self.duties(),
             concurrency=self.settings.worker_concurrency,

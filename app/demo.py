@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from app.container import Container, utc_now
+from app.container import Container
+from app.foundations import utc_now
 from app.keyring import write_private
 from services.domain.accounts import Account, ConnectedProfile, Platform, Tokens
 from services.domain.credentials import mint_api_key, read_api_key

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.backends import Backends
 from app.complaints import Complaint
-from app.container import utc_now
+from app.foundations import utc_now
 from app.keyring import find_secret_keys
 from app.processes import endpoints_of, open_migrated
 from app.settings import Settings

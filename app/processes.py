@@ -10,8 +10,9 @@ import uvloop
 
 from app.api import open_api, worker_api
 from app.backends import Backends, open_backends
-from app.container import Container, utc_now
+from app.container import Container
 from app.embedded import EmbeddedServers, Endpoints
+from app.foundations import utc_now
 from app.keyring import find_secret_keys
 from app.log import configure_logging
 from app.parts import PLAIN, Parts

@@ -28,6 +28,7 @@ from app.setting_types import (
     WebUrl,
 )
 from services.domain.accounts import Platform
+from services.domain.breakers import BreakerPolicy
 
 
 class Environment(StrEnum):
@@ -74,7 +75,7 @@ class Settings(BaseSettings):
     rate_limit_instagram: Count = 25
     rate_limit_facebook: Count = 50
     rate_limit_youtube: Count = 10
-    daily_limit_instagram: Count = 50
+    daily_limit_instagram: Count | None = None
     daily_limit_facebook: Count | None = None
     daily_limit_youtube_project: Count = 100
     trusted_documents: Path | None = None
@@ -93,6 +94,10 @@ class Settings(BaseSettings):
     worker_concurrency: Count = 20
     publish_lease: Milliseconds = 45_000
     """Longer than a call to a platform may take (30 s) and what it may still do afterwards."""
+    prepare_ahead: Annotated[int, Field(ge=0, le=12 * 3_600_000)] = 5 * 60_000
+    """How long before its time a post's containers and uploads may begin; platforms keep them for a day."""
+    late_spacing: Milliseconds = 15_000
+    """How far apart an account's posts go out that an outage held up."""
     missed_after: Milliseconds = 6 * 3_600_000
     """What is overdue for longer waits for its person."""
 
@@ -185,6 +190,13 @@ class Settings(BaseSettings):
             return self.otel_exporter_otlp_traces_endpoint
         base = self.otel_exporter_otlp_endpoint
         return None if base is None else f"{base.rstrip('/')}/v1/traces"
+
+    @property
+    def breaker_policy(self) -> BreakerPolicy:
+        """When a platform's breaker opens, and for how long."""
+        return BreakerPolicy(
+            threshold=self.circuit_breaker_failure_threshold, open_for=milliseconds(self.circuit_breaker_timeout)
+        )
 
     def of_platform(self, platform: Platform, name: str) -> str | None:
         """A platform's own setting, such as CLIENT_ID."""

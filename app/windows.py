@@ -1,26 +1,21 @@
 """The windows that bind a publication: the person's hour as the settings say, and what the platform itself grants."""
 
-from app.settings import Settings
+from collections.abc import Callable
+from datetime import datetime
+
+from app.settings import Settings, milliseconds
 from services.domain.accounts import Platform
-from services.domain.limits import Window, account_day, project_day
 from services.guards.rate_limiter import RateLimiterService
-from services.publishing.claiming import Windows
-from services.queries.claims import DueTarget
+from services.publishing.windows import PublicationWindows
 
 
-def windows_of(settings: Settings, limits: RateLimiterService) -> Windows:
+def windows_of(settings: Settings, limits: RateLimiterService, *, now: Callable[[], datetime]) -> PublicationWindows:
     """Gives the windows of any due target."""
-
-    def windows(target: DueTarget) -> list[Window]:
-        person = limits.window(f"user:{target.user_id}", target.platform)
-        match target.platform:
-            case Platform.INSTAGRAM:
-                return [person, account_day(target.account_id, target.platform, settings.daily_limit_instagram)]
-            case Platform.FACEBOOK if settings.daily_limit_facebook is not None:
-                return [person, account_day(target.account_id, target.platform, settings.daily_limit_facebook)]
-            case Platform.YOUTUBE:
-                return [person, project_day(target.platform, settings.daily_limit_youtube_project)]
-            case _:
-                return [person]
-
-    return windows
+    days = {Platform.INSTAGRAM: settings.daily_limit_instagram, Platform.FACEBOOK: settings.daily_limit_facebook}
+    return PublicationWindows(
+        hour=limits.window,
+        account_days={platform: limit for platform, limit in days.items() if limit is not None},
+        project_dates={Platform.YOUTUBE: settings.daily_limit_youtube_project},
+        late_spacing=milliseconds(settings.late_spacing),
+        now=now,
+    )

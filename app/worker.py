@@ -7,7 +7,8 @@ running publications finish within the grace period, and hands the rest back.
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,18 +25,25 @@ from services.domain.health import Finding, HealthStatus
 from services.domain.ids import new_id
 from services.health import LONGEST_SILENCE
 from services.publishing.claiming import Claimer
+from services.publishing.preparing import Preparer
 from services.publishing.publisher import Publisher
-from services.queries.claims import Claim, seconds_until_due
+from services.queries.claims import Claim
 from services.queries.leases import renew_leases
 from services.queries.queue import beat, remove_worker
+from services.queries.turns import find_next_due
 
 log = structlog.get_logger(__name__)
 
 LONGEST_SLEEP = 1.0
 SHORTEST_SLEEP = 0.01
+REST = 0.1
+"""Seconds from one claim to the next: what becomes due meanwhile is claimed together, by the same few statements."""
 AFTER_TROUBLE = 1.0
 BATCH = 50
 BEAT_EVERY = timedelta(seconds=5)
+PREPARE_EVERY = timedelta(seconds=1)
+
+Tasks = dict[asyncio.Task[None], Claim]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class Worker:
         clock: DatabaseClock,
         claimer: Claimer,
         publisher: Publisher,
+        preparer: Preparer,
         notices: Notices | None,
         duties: list[Duty],
         concurrency: int,
@@ -68,12 +77,22 @@ class Worker:
         self._clock = clock
         self._claimer = claimer
         self._publisher = publisher
+        self._preparer = preparer
         self._notices = notices
-        self._duties = [*duties, Duty("beat", min(BEAT_EVERY, lease_for / 3), self._beat)]
+        self._duties = [
+            *duties,
+            Duty("beat", min(BEAT_EVERY, lease_for / 3), self._beat),
+            Duty("prepare", PREPARE_EVERY, self._prepare),
+        ]
         self._concurrency = concurrency
         self._lease_for = lease_for
         self._grace = grace
-        self._running: dict[asyncio.Task[None], Claim] = {}
+        self._running: Tasks = {}
+        self._preparing: Tasks = {}
+        self._is_anybody_waiting = False
+        """Whether something was due at the last look that found no turn: it may be its turn when something ends."""
+        self._rests_until = 0.0
+        self._is_stopping = False
         self._wake = asyncio.Event()
         self._trouble = Trouble("worker.claim_failed")
         self._looked_at = time.monotonic()
@@ -81,7 +100,7 @@ class Worker:
     @property
     def publishing(self) -> int:
         """How many targets this worker holds now."""
-        return len(self._running)
+        return len(self._running) + len(self._preparing)
 
     async def check(self) -> Finding:
         """Whether it still looks for work. One that cannot is to be started anew: others do its work meanwhile."""
@@ -122,11 +141,8 @@ class Worker:
     async def _work(self) -> None:
         self._wake.clear()
         try:
-            room = min(self._concurrency - len(self._running), BATCH)
-            claims = await self._claimer.claim_due(self.id, limit=room) if room else []
-            for claim in claims:
-                self._start(claim)
-            pause = SHORTEST_SLEEP if claims and len(claims) == room else await self._until_due()
+            claims = await self._claim()
+            pause = REST if claims else await self._until_due()
             self._looked_at = time.monotonic()
         except Exception as error:
             self._trouble.note(error)
@@ -137,45 +153,65 @@ class Worker:
             pause = LONGEST_SLEEP
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), pause)
+        await self._rest()
 
-    def _start(self, claim: Claim) -> None:
-        task = asyncio.create_task(self._publish(claim))
-        self._running[task] = claim
-        task.add_done_callback(self._ended)
+    async def _claim(self) -> list[Claim]:
+        room = min(self._concurrency - self.publishing, BATCH)
+        if room <= 0:
+            return []
+        claims = await self._claimer.claim_due(self.id, limit=room, busy=_users(self._running))
+        for claim in claims:
+            self._start(self._running, claim, self._publisher.publish(claim))
+        if claims:
+            self._rests_until = asyncio.get_running_loop().time() + REST
+        return claims
 
-    async def _publish(self, claim: Claim) -> None:
-        # One id for all that is logged of this attempt, as a request has; the task's context is its own.
-        structlog.contextvars.bind_contextvars(correlation_id=f"{claim.target_id.hex}.{claim.attempt}")
-        try:
-            await self._publisher.publish(claim)
-        except Exception:
-            # The lease runs out and another worker asks the platform what became of it.
-            log.exception("worker.publish_failed", target=str(claim.target_id))
+    async def _rest(self) -> None:
+        left = self._rests_until - asyncio.get_running_loop().time()
+        if left > 0 and not self._is_stopping:
+            await asyncio.sleep(left)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        was_full = len(self._running) >= self._concurrency
-        self._running.pop(task)
-        if was_full:
-            self._wake.set()
+    async def _prepare(self) -> None:
+        """Begin slow work before its time; half of the room is always left for what is due."""
+        room = min(self._concurrency // 2 - len(self._preparing), self._concurrency - self.publishing)
+        if room <= 0 or self._is_stopping:
+            return
+        for claim in await self._claimer.claim_early(self.id, limit=room, busy=_users(self._preparing)):
+            self._start(self._preparing, claim, self._preparer.prepare(claim))
+
+    def _start(self, tasks: Tasks, claim: Claim, work: Coroutine[Any, Any, None]) -> None:
+        def end(task: asyncio.Task[None]) -> None:
+            # Perhaps somebody waited for the room, for their share, or for their account; or its own time has come.
+            if self.publishing >= self._concurrency or self._is_anybody_waiting or tasks is self._preparing:
+                self._wake.set()
+            tasks.pop(task)
+
+        task = asyncio.create_task(_see_off(claim, work))
+        tasks[task] = claim
+        task.add_done_callback(end)
 
     async def _until_due(self) -> float:
         async with self._database.connect() as c:
-            seconds = await seconds_until_due(c)
-        return LONGEST_SLEEP if seconds is None else min(max(seconds, SHORTEST_SLEEP), LONGEST_SLEEP)
+            due = await find_next_due(c, without_users=self._claimer.served(_users(self._running)))
+        self._is_anybody_waiting = due.is_anybody_waiting
+        return LONGEST_SLEEP if due.seconds is None else min(max(due.seconds, SHORTEST_SLEEP), LONGEST_SLEEP)
 
     async def _beat(self) -> None:
         async with self._database.begin() as c:
-            await beat(c, worker_id=self.id, host=socket.gethostname(), publishing=len(self._running))
-            await renew_leases(c, self._running.values(), lease_for=self._lease_for)
+            await beat(c, worker_id=self.id, host=socket.gethostname(), publishing=self.publishing)
+            held = [*self._running.values(), *self._preparing.values()]
+            await renew_leases(c, held, lease_for=self._lease_for)
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
+        self._is_stopping = True
         self._wake.set()
 
     async def _drain(self) -> None:
         """Let what runs finish within the grace period; what does not is canceled, which hands it back."""
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=self._grace.total_seconds())
+        tasks = [*self._running, *self._preparing]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._grace.total_seconds())
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -187,6 +223,20 @@ class Worker:
                 await remove_worker(c, self.id)
         except Exception:
             log.warning("worker.not_removed", worker=str(self.id))
+
+
+def _users(tasks: Tasks) -> Counter[UUID]:
+    return Counter(claim.user_id for claim in tasks.values())
+
+
+async def _see_off(claim: Claim, work: Coroutine[Any, Any, None]) -> None:
+    # One id for all that is logged of this attempt, as a request has; the task's context is its own.
+    structlog.contextvars.bind_contextvars(correlation_id=f"{claim.target_id.hex}.{claim.attempt}")
+    try:
+        await work
+    except Exception:
+        # The lease runs out and another worker asks the platform what became of it.
+        log.exception("worker.publish_failed", target=str(claim.target_id))
 
 
 async def _repeat(duty: Duty) -> None:

@@ -34,6 +34,9 @@ class Account(Node):
     avatar_url: Url | None = strawberry.field(description="Its picture.")
     status: accounts.AccountStatus = strawberry.field(description="Whether it can publish.")
     expires_at: datetime | None = strawberry.field(description="When its token ends; null if it does not.")
+    expiry_warning: int | None = strawberry.field(
+        description="Its token ends within so many days, 14, 7 or 1: connect it again. Null: nothing is to be done."
+    )
 
     @field(RateLimit | None, "What its owner may still publish on this platform in this hour.")
     @staticmethod

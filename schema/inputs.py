@@ -13,6 +13,9 @@ _EXPECTED = "The version that was read: if the post has changed since, nothing h
 _KEY = (
     "Any 1 to 255 characters that name this wish: the same key and input again gives the same post and makes no other."
 )
+_SEND_KEY = (
+    "Any 1 to 255 characters that name this wish: the same key and input again sends nothing more, and gives the post."
+)
 _TIME = "When it goes out."
 
 
@@ -142,6 +145,7 @@ class PublishPostNowInput:
 
     id: strawberry.ID = strawberry.field(description="Which post.")
     expected_version: int | None = strawberry.field(default=None, description=_EXPECTED)
+    idempotency_key: str | None = strawberry.field(default=None, description=_SEND_KEY)
 
 
 @strawberry.input(description="A post whose failed, missed, blocked or unconfirmed targets are sent again.")
@@ -152,6 +156,7 @@ class RetryPostInput:
     accept_duplicate: bool = strawberry.field(
         default=False, description="Send unconfirmed targets too, although they may be out already."
     )
+    idempotency_key: str | None = strawberry.field(default=None, description=_SEND_KEY)
 
 
 @strawberry.input(description="An unconfirmed target that the person has seen on its platform.")

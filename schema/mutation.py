@@ -96,7 +96,10 @@ class Mutation:
     async def publish_post_now(info: Info, given: Given[inputs.PublishPostNowInput]) -> PostState:
         """One use case."""
         return await info.context.services.posts.publish_post_now(
-            info.context.asker, read_id(Kind.POST, given.id), expected_version=given.expected_version
+            info.context.asker,
+            read_id(Kind.POST, given.id),
+            expected_version=given.expected_version,
+            idempotency_key=given.idempotency_key,
         )
 
     @field(PostPayload | None, "Send again what failed, was missed, blocked or is unconfirmed.", *PERSON)
@@ -104,7 +107,10 @@ class Mutation:
     async def retry_post(info: Info, given: Given[inputs.RetryPostInput]) -> PostState:
         """One use case."""
         return await info.context.services.posts.retry_post(
-            info.context.asker, read_id(Kind.POST, given.id), accept_duplicate=given.accept_duplicate
+            info.context.asker,
+            read_id(Kind.POST, given.id),
+            accept_duplicate=given.accept_duplicate,
+            idempotency_key=given.idempotency_key,
         )
 
     @field(PostPayload | None, "Say that an unconfirmed target is out: you have seen it.", *PERSON)

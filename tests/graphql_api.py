@@ -221,7 +221,11 @@ def build_services(
         transactions=transactions,
         posts=PostService(
             transactions=transactions,
-            composer=Composer(rules=lambda: Rules(now=now()), media_url=lambda upload: f"https://x.test/{upload.id}"),
+            composer=Composer(
+                rules=lambda: Rules(now=now()),
+                media_url=lambda upload: f"https://x.test/{upload.id}",
+                prepare_ahead=timedelta(0),
+            ),
             quotas=Quotas(),
             now=now,
         ),

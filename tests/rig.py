@@ -38,13 +38,16 @@ from services.providers.pacing import Pacing
 from services.providers.youtube import YouTubeProvider
 from services.publishing.claiming import Claimer
 from services.publishing.endings import Endings
+from services.publishing.preparing import Preparer
 from services.publishing.publisher import Publisher
 from services.publishing.recording import Recorder
 from services.publishing.rescue import rescue_targets
 from services.publishing.retry import RetryPolicy
+from services.publishing.windows import PublicationWindows
 from services.queries.attempts import page_attempts
 from services.queries.claims import Claim
 from services.queries.states import read_state
+from services.queries.turns import find_next_due
 from services.queries.users import insert_user
 
 QUICK = Pacing(first=timedelta(milliseconds=1), longest=timedelta(milliseconds=8), limit=6)
@@ -183,15 +186,22 @@ class Rig:
         info = await self.container.limits.get_rate_limit_info(f"user:{viewer.user.id}", platform)
         return info.used
 
-    def claimer(self, *, lease_for: timedelta = MINUTE, missed_after: timedelta = timedelta(hours=6)) -> Claimer:
+    def windows(self) -> PublicationWindows:
+        """The windows of the rig's settings."""
+        return windows_of(self.container.settings, self.container.limits, now=now)
+
+    def claimer(
+        self, *, lease_for: timedelta = MINUTE, missed_after: timedelta = timedelta(hours=6), room: int = 200
+    ) -> Claimer:
         """A claimer with the default limits."""
         return Claimer(
             transactions=self.container.backends.transactions,
             quotas=self.container.quotas,
-            windows=windows_of(self.container.settings, self.container.limits),
+            windows=self.windows(),
             now=now,
             lease_for=lease_for,
             missed_after=missed_after,
+            room=room,
         )
 
     def publisher(
@@ -206,21 +216,41 @@ class Rig:
     ) -> Publisher:
         """A publisher that waits for nothing."""
         endings = Endings(now=clock, random=random.random, retry=retry or RetryPolicy(), patience=patience)
-        return Publisher(
-            recorder=Recorder(
+        return Publisher(**self._courier(endings, lease_for, providers or self.providers(pacing), clock))
+
+    def preparer(
+        self,
+        *,
+        pacing: Pacing = QUICK,
+        providers: Mapping[Platform, Provider] | None = None,
+        lease_for: timedelta = MINUTE,
+    ) -> Preparer:
+        """A preparer that waits for nothing."""
+        endings = Endings(now=now, random=random.random, retry=RetryPolicy(), patience=MINUTE)
+        return Preparer(**self._courier(endings, lease_for, providers or self.providers(pacing), now))
+
+    def _courier(
+        self,
+        endings: Endings,
+        lease_for: timedelta,
+        providers: Mapping[Platform, Provider],
+        clock: Callable[[], datetime],
+    ) -> dict[str, Any]:
+        return {
+            "recorder": Recorder(
                 transactions=self.container.backends.transactions,
                 quotas=self.container.quotas,
                 endings=endings,
                 lease_for=lease_for,
             ),
-            providers=providers or self.providers(pacing),
-            breakers=self.container.breakers,
-            secrets=self.container.secrets,
-            endings=endings,
-            media_url=self.container.links.renew,
-            now=clock,
-            lease_for=lease_for,
-        )
+            "providers": providers,
+            "breakers": self.container.breakers,
+            "secrets": self.container.secrets,
+            "endings": endings,
+            "media_url": self.container.links.renew,
+            "now": clock,
+            "lease_for": lease_for,
+        }
 
     def providers(self, pacing: Pacing = QUICK) -> dict[Platform, Provider]:
         """The real clients, as patient as `pacing`."""
@@ -247,9 +277,15 @@ class Rig:
         for _ in range(100):
             claims = await claimer.claim_due(self.worker_id, limit=50)
             await asyncio.gather(*(publisher.publish(claim) for claim in claims))
-            if not claims and not await self.hurry(TargetStatus.PUBLISHING):
+            if not (claims or await self.is_due() or await self.hurry(TargetStatus.PUBLISHING)):
                 return
         raise AssertionError("no end of publishing")
+
+    async def is_due(self) -> bool:
+        """Whether a claim would find anything."""
+        async with self.container.backends.database.connect() as c:
+            due = await find_next_due(c)
+        return due.seconds is not None and due.seconds <= 0
 
     async def rescue(self) -> int:
         """The leases of all workers have run out, and somebody has noticed."""

@@ -42,7 +42,7 @@ class Standing:
         gate: RedisGate,
         breakers: CircuitBreakerService,
         limits: RateLimiterService,
-        project_windows: Mapping[Platform, Window],
+        project_windows: Callable[[], Mapping[Platform, Window]],
     ) -> None:
         self._database = database
         self._breakers = breakers
@@ -112,8 +112,9 @@ class Standing:
                 self._states.labels(stats.name, state.value).set(stats.state is state)
 
     async def _look_at_quotas(self) -> None:
-        uses = await self._limits.peek(list(self._project_windows.values()))
-        for platform, use in zip(self._project_windows, uses, strict=True):
+        windows = self._project_windows()
+        uses = await self._limits.peek(list(windows.values()))
+        for platform, use in zip(windows, uses, strict=True):
             self._used.labels(platform.value).set(use.used)
             self._limit.labels(platform.value).set(use.window.limit)
 

@@ -56,7 +56,8 @@ class TracedPublisher(Publisher):
 
     async def _let_go(self, run: Run, ending: Ending) -> None:
         span = trace.get_current_span()
-        span.set_attribute("crier.outcome", ending.outcome.value)
+        if ending.outcome is not None:
+            span.set_attribute("crier.outcome", ending.outcome.value)
         if ending.code is not None:
             fail(span, ending.code.value)
         await super()._let_go(run, ending)

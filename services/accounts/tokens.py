@@ -10,7 +10,7 @@ import structlog
 from services.accounts.sealing import seal_tokens, token_place
 from services.backends.secrets import SecretBox
 from services.backends.transactions import DatabaseTransactionService, Transaction
-from services.domain.accounts import EXPIRY_WARNING, AccountStatus, Platform, Tokens
+from services.domain.accounts import EXPIRY_WARNINGS, AccountStatus, Platform, Tokens
 from services.domain.events import Event
 from services.domain.publishing import FailureKind
 from services.providers.base import AuthorizationFailed, Authorizer
@@ -92,10 +92,10 @@ class TokenKeeper:
 
     async def _mark_expiries(self, refreshed: Mapping[Platform, timedelta]) -> None:
         async def mark(tx: Transaction) -> None:
-            owners = await connections.mark_expiries(
-                tx.connection, warn_before=EXPIRY_WARNING, refreshed=list(refreshed)
-            )
-            for owner in owners:
+            platforms = list(refreshed)
+            over = await connections.mark_expired(tx.connection, refreshed=platforms)
+            warned = await connections.warn_expiring(tx.connection, days=EXPIRY_WARNINGS, refreshed=platforms)
+            for owner in sorted({*over, *warned}):
                 await tx.emit(Event(owner, "ACCOUNTS_CHANGED", {}, (account_tag(owner),)))
 
         await self._transactions.execute_in_transaction(mark)

@@ -15,6 +15,9 @@ from services.domain.uploads import Upload
 
 PREFIX = "/media"
 
+LINK_LIFE = timedelta(days=6 * 366)
+"""Longer than a post can lie ahead; addresses are signed anew when they are handed to a platform."""
+
 _PURPOSE = b"crier media links 1"
 """Keys of their own are derived for this: a signature tells nothing about, and serves nothing but, media links."""
 

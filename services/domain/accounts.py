@@ -1,12 +1,13 @@
 """Connected accounts, and the platforms they live on."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-EXPIRY_WARNING = timedelta(days=14)
-"""An account that is not refreshed shows EXPIRING from this long before its token ends."""
+EXPIRY_WARNINGS = (1, 7, 14)
+"""So many days before its token ends the person is warned, anew each time; a token that refreshes itself gives only the
+last of these warnings: then refreshing has been failing for days."""
 
 
 class Platform(StrEnum):
@@ -57,6 +58,8 @@ class Account:
     expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    expiry_warning: int | None = None
+    """Its token ends within so many days: the closest of `EXPIRY_WARNINGS`; None: there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,15 @@ counts from the moment its slot is taken until `length` after its call has ended
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from services.domain.accounts import Platform
 from services.domain.errors import RateLimited
+
+PACIFIC = ZoneInfo("America/Los_Angeles")
+"""Google's days end at midnight there."""
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -32,6 +36,10 @@ class Window:
     key: str
     limit: int
     length: timedelta
+    ends_at: datetime | None = None
+    """When all of it is free at once, where it follows a calendar; the key then names the date."""
+    reason: str | None = None
+    """Why one waits for it, where that is not the number of publications."""
 
     def __post_init__(self) -> None:
         if self.limit < 0:
@@ -45,9 +53,22 @@ def account_day(account_id: UUID, platform: Platform, limit: int) -> Window:
     return Window(f"account:{account_id}|{platform}|day", limit, DAY)
 
 
-def project_day(platform: Platform, limit: int) -> Window:
-    """What the platform grants our client id, which all users share, in 24 hours."""
-    return Window(f"project|{platform}|day", limit, DAY)
+def project_date(platform: Platform, limit: int, now: datetime) -> Window:
+    """What Google grants our client id, which all users share, on a date in California."""
+    today = now.astimezone(PACIFIC).date()
+    return Window(f"project|{platform}|{today}", limit, DAY, ends_at=midnight_after(now))
+
+
+def midnight_after(now: datetime) -> datetime:
+    """When Google's day ends; 23 or 25 hours are possible, and so it is told in UTC."""
+    tomorrow = now.astimezone(PACIFIC).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), PACIFIC).astimezone(UTC)
+
+
+def catching_up(account_id: UUID, spacing: timedelta) -> Window:
+    """The pace at which one account's overdue posts go out after an outage."""
+    reason = "Overdue posts go out one by one, the oldest first."
+    return Window(f"account:{account_id}|late", 1, spacing, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +99,8 @@ class LimitReached:
 
     def as_error(self) -> RateLimited:
         """The refusal for whoever waits for an answer."""
-        message = f"All {self.window.limit} publications of this {_span(self.window.length)} are used up."
+        counted = f"All {self.window.limit} publications of this {_span(self.window.length)} are used up."
+        message = self.window.reason or counted
         return RateLimited(message, retry_after=self.retry_after, reset_at=self.free_at)
 
 

@@ -5,11 +5,11 @@ its slot are one commit. Exact under concurrency: whoever takes holds one lock p
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import Update, delete, func, literal_column, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backends.statements import DirectStatement
@@ -27,6 +27,7 @@ class Quotas:
     def __init__(self, *, longest_call: timedelta = LONGEST_CALL, clock: str = "clock_timestamp()") -> None:
         """`clock` is SQL: of many machines only the database has one time."""
         self._longest_call = longest_call
+        self._clock = clock
         self._lock, self._take, self._count, self._end, self._give_back = (
             DirectStatement(statement(sql, clock=clock)) for sql in (LOCK, TAKE, COUNT, END, GIVE_BACK)
         )
@@ -62,15 +63,22 @@ class Quotas:
 
         listed = list(distinct.values())
         return {
-            row["delivery"]: LimitReached(
-                listed[row["window_place"] - 1], row["free_at"], max(0.0, float(row["retry_after"]))
-            )
+            row["delivery"]: _refusal(listed[row["window_place"] - 1], row["free_at"], float(row["retry_after"]))
             for row in rows
         }
 
     async def end(self, connection: AsyncConnection, deliveries: Sequence[str]) -> None:
         """Their calls are over, and left or may have left: from now on their slots' time runs."""
         await self._end.fetch(connection, deliveries=list(deliveries))
+
+    def ending(self, delivery: str) -> Update:
+        """`end` for one delivery, to be a part of its caller's statement."""
+        slots = QuotaSlotRow.__table__.c
+        return (
+            update(QuotaSlotRow)
+            .where(slots.delivery == delivery, slots.ended_at.is_(None) | (slots.ended_at < slots.taken_at))
+            .values(ended_at=func.greatest(literal_column(self._clock), slots.taken_at))
+        )
 
     async def give_back(self, connection: AsyncConnection, deliveries: Sequence[str]) -> None:
         """Their calls never left: the slots are free at once."""
@@ -111,6 +119,12 @@ class Quotas:
             "lengths": [window.length for window in listed],
             "longest_call": self._longest_call,
         }
+
+
+def _refusal(window: Window, free_at: datetime, retry_after: float) -> LimitReached:
+    """A window that follows a calendar is free at its end at the latest."""
+    early = timedelta(0) if window.ends_at is None else max(free_at - window.ends_at, timedelta(0))
+    return LimitReached(window, free_at - early, max(0.0, retry_after - early.total_seconds()))
 
 
 def _keys(windows: Sequence[Window]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -33,6 +33,7 @@ class AccountRow(Base):
     access_token: Mapped[bytes | None]
     refresh_token: Mapped[bytes | None]
     expires_at: Mapped[Moment | None]
+    expiry_warning: Mapped[int | None] = mapped_column(SmallInteger)
     refreshing_until: Mapped[Moment | None]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default="{}")
     created_at: Mapped[Created]

@@ -60,7 +60,10 @@ class MediaRow(Base):
 
 
 class PostTargetRow(Base):
-    """One post on its way to one account; due when `next_attempt_at <= now()`. `lease` fences every worker's write."""
+    """One post on its way to one account; due when `next_attempt_at <= now()`. `lease` fences every worker's write.
+
+    `prepare_at` is when its slow work may begin; null where there is none, or where it is done or under way.
+    """
 
     __tablename__ = "post_targets"
     __table_args__ = (
@@ -69,6 +72,13 @@ class PostTargetRow(Base):
         one_of("status", TargetStatus),
         Index("ix_post_targets_account_id_calendar_at_post_id", "account_id", "calendar_at", "post_id"),
         Index("ix_post_targets_due", "next_attempt_at", "id", postgresql_where=text("next_attempt_at IS NOT NULL")),
+        Index("ix_post_targets_early", "prepare_at", "id", postgresql_where=text("prepare_at IS NOT NULL")),
+        Index(
+            "ix_post_targets_waiting",
+            "account_id",
+            "calendar_at",
+            postgresql_where=text("next_attempt_at IS NOT NULL"),
+        ),
         Index("ix_post_targets_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
         Index(
             "ix_post_targets_open",
@@ -90,6 +100,7 @@ class PostTargetRow(Base):
     options: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
     next_attempt_at: Mapped[Moment | None]
+    prepare_at: Mapped[Moment | None]
     attempt_count: Mapped[int] = mapped_column(Integer, server_default="0")
     failure_count: Mapped[int] = mapped_column(Integer, server_default="0")
     lease: Mapped[int] = mapped_column(BigInteger, server_default="0")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,9 +30,13 @@ class Composition:
 class Composer:
     """Checks drafts and turns them into targets and media."""
 
-    def __init__(self, *, rules: Callable[[], Rules], media_url: Callable[[Upload], str]) -> None:
+    def __init__(
+        self, *, rules: Callable[[], Rules], media_url: Callable[[Upload], str], prepare_ahead: timedelta
+    ) -> None:
+        """`prepare_ahead`: how long before its time the slow work of a post may begin."""
         self._rules = rules
         self._media_url = media_url
+        self._prepare_ahead = prepare_ahead
 
     async def compose(
         self, c: AsyncConnection, owner: UUID, draft: PostDraft, *, keeps_time: bool = False
@@ -61,6 +65,12 @@ class Composer:
         errors = list(self._rules().check_time(scheduled_at))
         if errors:
             raise Refused(errors)
+
+    def prepare_at(self, draft: PostDraft) -> datetime | None:
+        """When the slow work of the draft's targets may begin; None where there is none: only media take time."""
+        if draft.scheduled_at is None or not draft.media or not self._prepare_ahead:
+            return None
+        return draft.scheduled_at - self._prepare_ahead
 
     def targets(self, post_id: UUID, composition: Composition) -> list[PostTarget]:
         """One new target per account, in the order in which the accounts were picked."""

@@ -11,6 +11,9 @@ from services.domain.posts import PostState, PostTarget, TargetStatus
 from services.guards.quotas import Quotas
 from services.posts.composing import Composer, Composition
 from services.queries import drafting
+from services.queries.leases import find_held, insert_attempts, interruption_of
+
+CHANGED = "The post was changed while it was being prepared; nothing of it was shown."
 
 
 class Rewriter:
@@ -29,23 +32,26 @@ class Rewriter:
 
         present = {target.account_id: target for target in state.targets}
         wanted = self._composer.targets(state.post.id, composition)
-        await drafting.insert_targets(c, state.post, [t for t in wanted if t.account_id not in present])
+        prepare_at = self._composer.prepare_at(draft)
+        new = [target for target in wanted if target.account_id not in present]
+        await drafting.insert_targets(c, state.post, new, prepare_at=prepare_at)
         await drafting.order_targets(c, state.post.id, draft.account_ids)
 
         editable = [target for target in targets_in(state, EDITABLE) if target.account_id in draft.account_ids]
         content = {target.account_id: (target.caption, target.options) for target in wanted}
         await drafting.update_variants(c, {target.id: content[target.account_id] for target in editable})
         if keeps_time:
-            ids = [target.id for target in editable]
-            await drafting.update_targets(c, ids, checkpoint={}, step=None, step_began_at=None)
+            await self._interrupt(c, editable)
+            await drafting.prepare_anew(c, [target.id for target in editable], prepare_at=prepare_at)
             return
         due = {"status": due_status(draft.scheduled_at), "next_attempt_at": draft.scheduled_at, "failure_count": 0}
-        await self.discard(c, editable, **due)
+        await self.discard(c, editable, **due, prepare_at=prepare_at)
         await drafting.move_targets(c, state.post.id, draft.scheduled_at)
 
     async def discard(self, c: AsyncConnection, targets: Sequence[PostTarget], **values: Any) -> None:
         """Forget what is on its way, and set `values`."""
         await self.give_back(c, targets)
+        await self._interrupt(c, targets)
         await drafting.update_targets(c, [target.id for target in targets], **{**drafting.UNPREPARED, **values})
 
     async def give_back(self, c: AsyncConnection, targets: Iterable[PostTarget]) -> None:
@@ -53,6 +59,12 @@ class Rewriter:
         begun = [target.id.hex for target in targets if target.status is TargetStatus.PUBLISHING]
         if begun:
             await self._quotas.give_back(c, begun)
+
+    async def _interrupt(self, c: AsyncConnection, targets: Sequence[PostTarget]) -> None:
+        """Whoever prepares one of them writes nothing any more: what he may have done there is said here."""
+        ids = [target.id for target in targets if target.status is TargetStatus.SCHEDULED]
+        if ids:
+            await insert_attempts(c, [interruption_of(held, CHANGED) for held in await find_held(c, ids)])
 
     async def _drop_targets(self, c: AsyncConnection, gone: Sequence[PostTarget]) -> None:
         if any(target.status not in EDITABLE for target in gone):

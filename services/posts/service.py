@@ -2,17 +2,14 @@
 settle. Whatever the person can mend raises `Refused` and changes nothing.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from services.backends.transactions import DatabaseTransactionService, Transaction
 from services.domain.changes import UNSET, FailedFilter, PostChanges
-from services.domain.drafts import PostDraft, check_key
+from services.domain.drafts import PostDraft
 from services.domain.edits import (
     CANCELABLE,
     EDITABLE,
@@ -33,9 +30,10 @@ from services.domain.urls import is_web_url
 from services.domain.viewers import Viewer
 from services.guards.quotas import Quotas
 from services.posts.composing import Composer, Composition
+from services.posts.keys import Wish, find_fulfilled, read_fulfilled
 from services.posts.rewriting import Rewriter
 from services.queries import drafting, failures
-from services.queries.states import LockedPost, lock_state, post_tag, read_state, settle_post
+from services.queries.states import LockedPost, lock_state, post_tag, settle_post
 from services.queries.targets import find_targets
 
 SOON = timedelta(seconds=2)
@@ -98,9 +96,12 @@ class PostService:
         self._composer.check_time(scheduled_at)
         return await self._move(viewer, post_id, scheduled_at, expected_version)
 
-    async def publish_post_now(self, viewer: Viewer, post_id: UUID, *, expected_version: int | None) -> PostState:
-        """Send at once what has not gone out."""
-        return await self._move(viewer, post_id, self._now(), expected_version)
+    async def publish_post_now(
+        self, viewer: Viewer, post_id: UUID, *, expected_version: int | None, idempotency_key: str | None = None
+    ) -> PostState:
+        """Send at once what has not gone out; the same key and input again sends nothing more."""
+        wish = Wish("publishPostNow", idempotency_key, [post_id, expected_version])
+        return await self._move(viewer, post_id, self._now(), expected_version, wish)
 
     async def cancel_post(self, viewer: Viewer, post_id: UUID, *, expected_version: int | None) -> PostState:
         """What is not out will not go out; what is out stays."""
@@ -127,15 +128,21 @@ class PostService:
 
         return await self._transactions.execute_in_transaction(delete)
 
-    async def retry_post(self, viewer: Viewer, post_id: UUID, *, accept_duplicate: bool) -> PostState:
-        """Send again what failed or was missed; what may be out already only if a duplicate is accepted."""
+    async def retry_post(
+        self, viewer: Viewer, post_id: UUID, *, accept_duplicate: bool, idempotency_key: str | None = None
+    ) -> PostState:
+        """Send again what failed or was missed; what may be out already only if a duplicate is accepted.
+
+        The same key and input again sends nothing more.
+        """
 
         async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
             targets = check_retry(targets_in(locked.state, RETRYABLE), accept_duplicate=accept_duplicate)
             await self._send_again(tx, targets)
             return {}
 
-        return await self._change(viewer, post_id, act, expected_version=None)
+        wish = Wish("retryPost", idempotency_key, [post_id, accept_duplicate])
+        return await self._change(viewer, post_id, act, expected_version=None, wish=wish)
 
     async def confirm_published(self, viewer: Viewer, target_id: UUID, *, permalink: str | None) -> PostState:
         """The person saw the post on the platform: an UNCONFIRMED target is PUBLISHED."""
@@ -180,28 +187,12 @@ class PostService:
             retried, after = retried + count, post_ids[-1]
 
     async def _create(self, viewer: Viewer, draft: PostDraft, operation: str, key: str | None) -> PostState:
-        check_key(key)
-        fingerprint = hashlib.sha256(orjson.dumps(draft, default=str, option=orjson.OPT_SORT_KEYS)).digest()
         owner, post_id = viewer.user.id, new_id()
 
         async def create(tx: Transaction) -> PostState:
-            if key is not None:
-                known, object_id = await drafting.claim_key(
-                    tx.connection,
-                    user_id=owner,
-                    operation=operation,
-                    key=key,
-                    fingerprint=fingerprint,
-                    object_id=post_id,
-                )
-                if known != fingerprint:
-                    message = "This idempotency key was used before with other input."
-                    raise refuse(ErrorCode.IDEMPOTENCY_MISMATCH, message, "idempotencyKey")
-                if object_id != post_id:
-                    state = await read_state(tx.connection, object_id, owner=owner)
-                    if state is None:
-                        raise refuse(ErrorCode.NOT_FOUND, "The post that this key made was deleted.", "idempotencyKey")
-                    return state
+            made = await find_fulfilled(tx.connection, owner, Wish(operation, key, draft), object_id=post_id)
+            if made is not None:
+                return await read_fulfilled(tx.connection, owner, made)
 
             composition = await self._composer.compose(tx.connection, owner, draft)
 
@@ -227,11 +218,17 @@ class PostService:
             version=0,
         )
         await drafting.insert_post(tx.connection, post)
-        await drafting.insert_targets(tx.connection, post, self._composer.targets(post_id, composition))
+        targets = self._composer.targets(post_id, composition)
+        await drafting.insert_targets(tx.connection, post, targets, prepare_at=self._composer.prepare_at(draft))
         await drafting.replace_media(tx.connection, post_id, self._composer.media(post_id, composition))
 
     async def _move(
-        self, viewer: Viewer, post_id: UUID, scheduled_at: datetime, expected_version: int | None
+        self,
+        viewer: Viewer,
+        post_id: UUID,
+        scheduled_at: datetime,
+        expected_version: int | None,
+        wish: Wish | None = None,
     ) -> PostState:
         changes = PostChanges(scheduled_at=scheduled_at)
 
@@ -241,20 +238,31 @@ class PostService:
             await self._composer.compose(tx.connection, viewer.user.id, draft, keeps_time=True)
 
             due = {"status": TargetStatus.SCHEDULED, "next_attempt_at": scheduled_at, "failure_count": 0}
-            await self._rewriter.discard(tx.connection, targets_in(locked.state, EDITABLE), **due)
+            prepare_at = self._composer.prepare_at(draft)
+            await self._rewriter.discard(
+                tx.connection, targets_in(locked.state, EDITABLE), **due, prepare_at=prepare_at
+            )
             await drafting.move_targets(tx.connection, post_id, scheduled_at)
             await self._wake_for(tx, scheduled_at)
             return {"scheduled_at": scheduled_at}
 
-        return await self._change(viewer, post_id, act, expected_version=expected_version)
+        return await self._change(viewer, post_id, act, expected_version=expected_version, wish=wish)
 
     async def _send_again(self, tx: Transaction, targets: Sequence[PostTarget]) -> None:
         again = {"status": TargetStatus.RETRYING, "next_attempt_at": self._now(), "failure_count": 0}
         await self._rewriter.discard(tx.connection, targets, **again)
         await drafting.wake_workers(tx.connection)
 
-    async def _change(self, viewer: Viewer, post_id: UUID, act: Act, *, expected_version: int | None) -> PostState:
+    async def _change(
+        self, viewer: Viewer, post_id: UUID, act: Act, *, expected_version: int | None, wish: Wish | None = None
+    ) -> PostState:
+        owner = viewer.user.id
+
         async def change(tx: Transaction) -> PostState:
+            if wish is not None:
+                done = await find_fulfilled(tx.connection, owner, wish, object_id=post_id)
+                if done is not None:
+                    return await read_fulfilled(tx.connection, owner, done)
             locked = await self._lock(tx, viewer, post_id)
             check_version(locked.state, expected_version)
             check_not_in_flight(locked.in_flight)

@@ -106,6 +106,11 @@ def not_done(
     return NotDone(failure, is_certain=is_certain and not rule.is_doubtful, anew=rule.anew)
 
 
+def held_back(message: str, wait: timedelta) -> NotDone:
+    """A call that was not made, because the platform would have refused it."""
+    return NotDone(Failure(FailureKind.WAIT, ErrorCode.RATE_LIMITED, message, retry_after=wait, left=False))
+
+
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text without any of the secrets; Meta quotes malformed tokens in its messages."""
     for secret in secrets:

@@ -12,10 +12,12 @@ from services.providers.failures import (
     RETRY,
     NotDone,
     Rule,
+    held_back,
     not_done,
     wait_for,
 )
 from services.providers.shapes import object_in
+from services.providers.usage import Usage
 from services.providers.wire import Reply, Wire, told_wait
 
 Code = tuple[int | None, int | None]
@@ -59,13 +61,17 @@ class GraphClient:
         self._root = root
         self._rules = rules
         self._now = now
+        self._usage = Usage(now=now)
 
     async def get(self, path: str, *, token: str, expects: str, **params: str) -> Answer:
         """Read a node or an edge."""
         return await self.call("GET", f"{self._root}/{path}", token=token, expects=(expects,), params=params)
 
     async def post(self, path: str, *, token: str, expects: str, **form: str) -> Answer:
-        """Create or change something."""
+        """Create or change something, unless a limit is known to be nearly used up; reading is always tried."""
+        wait = self._usage.wait(token=token)
+        if wait is not None:
+            return held_back("The platform says that its limit on our calls is nearly used up.", wait)
         return await self.call("POST", f"{self._root}/{path}", token=token, expects=(expects,), form=form)
 
     async def call(
@@ -87,6 +93,8 @@ class GraphClient:
         )
         if isinstance(reply, NotDone):
             return reply
+        if token is not None:
+            self._usage.note(reply.headers, token=token)
 
         fields = {**(params or {}), **(form or {})}
         secrets = [token or "", *(fields.get(name, "") for name in _SECRET_FIELDS)]

@@ -43,6 +43,7 @@ from services.providers.instagram_containers import (
     shape_of,
 )
 from services.providers.instagram_media import find_media, read_media
+from services.providers.instagram_quota import read_quota
 from services.providers.instagram_rules import INSTAGRAM_RULES
 from services.providers.pacing import GRACE, PROCESSING, READING, Pacing
 from services.providers.wire import CALL_TIMEOUT, Wire
@@ -185,6 +186,9 @@ class InstagramProvider:
         return self._reading.pending(at)
 
     async def _create(self, delivery: Delivery, fields: Mapping[str, str]) -> Answer:
+        # Asked once for each post, and ahead of its time where it is prepared.
+        if not delivery.checkpoint and (refusal := await read_quota(self._graph, delivery)) is not None:
+            return refusal
         return await self._graph.post(
             f"{delivery.external_account_id}/media", token=delivery.access_token, expects="id", **fields
         )

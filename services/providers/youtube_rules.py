@@ -1,11 +1,11 @@
 """What Google's reasons mean; only where an error carries none does its HTTP status count."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from services.domain.errors import ErrorCode
+from services.domain.limits import midnight_after
 from services.domain.publishing import FailureKind
 from services.providers.failures import (
     CONTENT,
@@ -20,9 +20,6 @@ from services.providers.failures import (
 )
 from services.providers.shapes import object_in, objects_in, text_in
 from services.providers.wire import Reply, told_wait
-
-PACIFIC = ZoneInfo("America/Los_Angeles")
-"""Google's days end at midnight there."""
 
 UNTIL_MIDNIGHT = Rule(FailureKind.WAIT, ErrorCode.RATE_LIMITED)
 MINUTE = wait_for(timedelta(minutes=1))
@@ -88,9 +85,8 @@ def refusal_of(reply: Reply, *, now: datetime, secrets: tuple[str, ...]) -> NotD
 
 
 def until_midnight(now: datetime) -> timedelta:
-    """How long until Google's day ends; 23 or 25 hours are possible, and so the sum is made in UTC."""
-    tomorrow = now.astimezone(PACIFIC).date() + timedelta(days=1)
-    return datetime.combine(tomorrow, time(), PACIFIC).astimezone(UTC) - now
+    """How long until Google's day ends."""
+    return midnight_after(now) - now
 
 
 def _reason_in(error: Mapping[str, Any]) -> str | None:

@@ -1,5 +1,6 @@
 """Taking work: what is due is claimed, deferred, blocked or missed, and all of it told, in one transaction."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,22 +13,36 @@ from services.domain.errors import ErrorCode
 from services.domain.limits import LimitReached, Window
 from services.domain.posts import TargetStatus
 from services.guards.quotas import Quotas
-from services.publishing.endings import NO_WAIT
+from services.publishing.endings import ASK_PERSON, NO_WAIT
 from services.publishing.watching import Watch
-from services.queries.claims import Claim, DueTarget, claim_targets, lock_due, lock_lost, set_aside
+from services.queries.claims import Claim, claim_early, claim_targets, set_aside
 from services.queries.states import settle_posts
+from services.queries.turns import DueTarget, lock_due
 
 Windows = Callable[[DueTarget], Sequence[Window]]
 """The windows that bind one publication: the person's hour, and what else the platform grants."""
 
 Changes = Mapping[str, Any]
 
+NOBODY: Mapping[UUID, int] = {}
+
+SHARES = 4
+"""Of a worker's room one person gets this part at most, so that nobody's burst holds up the others."""
+
+BEHIND = "Earlier posts of this account go first."
+NEXT = timedelta(microseconds=1)
+"""Right after another: what waits behind it is due later than it, however little."""
+
 TOKEN_WAIT = timedelta(seconds=5)
 """A refresh is due already; so soon it is looked for again."""
 
 
 class Claimer:
-    """Claims due targets for one worker, each with its slot in every window that binds it."""
+    """Claims due targets for one worker, each with its slot in every window that binds it.
+
+    Who goes first: of each account one post at a time, the earliest; of each person no more than a share of one worker;
+    otherwise what has been due the longest. What a limit or a breaker put off keeps its place before what came later.
+    """
 
     def __init__(
         self,
@@ -38,32 +53,38 @@ class Claimer:
         now: Callable[[], datetime],
         lease_for: timedelta,
         missed_after: timedelta,
+        room: int,
         watch: Watch | None = None,
     ) -> None:
+        """`room`: how many targets one worker may have under way."""
         self._transactions = transactions
         self._quotas = quotas
         self._windows = windows
         self._now = now
         self._lease_for = lease_for
         self._missed_after = missed_after
+        self._share = max(1, room // SHARES)
         self._watch = watch
 
-    async def claim_due(self, worker_id: UUID, *, limit: int) -> list[Claim]:
-        """Up to `limit` targets that this worker now holds."""
+    def served(self, busy: Mapping[UUID, int]) -> list[UUID]:
+        """Who has their share already, of the people for whom a worker has so many targets under way."""
+        return [user for user, count in busy.items() if count >= self._share]
+
+    async def claim_due(self, worker_id: UUID, *, limit: int, busy: Mapping[UUID, int] = NOBODY) -> list[Claim]:
+        """Up to `limit` targets that this worker now holds, beside those that it has under way for `busy`."""
         due: list[DueTarget] = []
         full: set[UUID] = set()
 
         async def claim(tx: Transaction) -> list[Claim]:
             nonlocal due, full
             c = tx.connection
-            due, full = await lock_due(c, limit=limit), set()
+            due, full = await self._lock_in_turn(c, limit, busy), set()
             if not due:
                 return []
 
             unfit = await self._set_unfit_aside(c, due)
             full = await self._set_full_aside(c, [target for target in due if target.id not in unfit])
-            taken = [target.id for target in due if target.id not in unfit | full]
-            claims = await claim_targets(c, taken, worker_id=worker_id, lease_for=self._lease_for)
+            claims = await self._take(c, [target for target in due if target.id not in unfit | full], worker_id)
 
             for _, event in await settle_posts(c, {target.post_id for target in due}):
                 await tx.emit(event)
@@ -73,14 +94,56 @@ class Claimer:
         self._tell(due, full)
         return claims
 
+    async def claim_early(self, worker_id: UUID, *, limit: int, busy: Mapping[UUID, int] = NOBODY) -> list[Claim]:
+        """Up to `limit` targets whose slow work may begin, held by this worker for that, beside what it prepares for
+        `busy`. No slot of any window is taken: that belongs to the step that shows the post, and so to its own time."""
+
+        async def claim(tx: Transaction) -> list[Claim]:
+            claims: list[Claim] = []
+            counts = Counter(busy)
+            while len(claims) < limit:
+                found = await claim_early(
+                    tx.connection,
+                    worker_id=worker_id,
+                    lease_for=self._lease_for,
+                    limit=min(limit - len(claims), self._share),
+                    without_users=self.served(counts),
+                )
+                if not found:
+                    break
+                claims += found
+                counts.update(claim.user_id for claim in found)
+            return claims
+
+        return await self._transactions.execute_in_transaction(claim)
+
+    async def _lock_in_turn(self, c: AsyncConnection, limit: int, busy: Mapping[UUID, int]) -> list[DueTarget]:
+        """The oldest first, but one of each account and a share of each person; who is passed over makes room for
+        others, as long as any are due."""
+        chosen: dict[UUID, DueTarget] = {}
+        counts = Counter(busy)
+        while len(chosen) < limit:
+            asked = limit - len(chosen)
+            found = await lock_due(c, limit=asked, without_users=self.served(counts), without_accounts=chosen)
+            for target in found:
+                if target.account_id not in chosen and counts[target.user_id] < self._share:
+                    chosen[target.account_id] = target
+                    counts[target.user_id] += 1
+            if len(found) < asked:
+                break
+        return list(chosen.values())
+
+    async def _take(self, c: AsyncConnection, ready: Sequence[DueTarget], worker_id: UUID) -> list[Claim]:
+        ids = [target.id for target in ready]
+        claims = await claim_targets(c, ids, worker_id=worker_id, lease_for=self._lease_for)
+        outrun = set(ids).difference(claim.target_id for claim in claims)
+        if outrun:
+            await self._quotas.give_back(c, [target_id.hex for target_id in outrun])
+        return claims
+
     async def _set_unfit_aside(self, c: AsyncConnection, due: Sequence[DueTarget]) -> set[UUID]:
         """What must not go out now, whatever the quotas say; a slot of what was never sent is free again."""
-        lost = await lock_lost(c, {target.account_id for target in due if not target.account_can_publish})
-        aside = {
-            target.id: changes
-            for target in due
-            if (changes := self._judge(target, is_lost=target.account_id in lost)) is not None
-        }
+        aside = {target.id: changes for target in due if (changes := self._judge(target)) is not None}
         await set_aside(c, aside)
         sent = {target.id for target in due if target.is_in_doubt}
         if aside:
@@ -103,16 +166,18 @@ class Claimer:
             if target.id in full:
                 self._watch.note_refused(target.platform)
 
-    def _judge(self, target: DueTarget, *, is_lost: bool) -> Changes | None:
+    def _judge(self, target: DueTarget) -> Changes | None:
         """New values for a target that must not be claimed; None for one that may."""
         if target.is_in_doubt:
             return None if target.has_token else UNANSWERABLE
-        if is_lost:
+        if not target.account_can_publish:
             return BLOCKED
         if target.awaits_token:
             return _deferral(ErrorCode.UNAVAILABLE, "The account's token is being renewed.", self._now() + TOKEN_WAIT)
         if not target.was_begun and self._now() - target.due_at > self._missed_after:
             return MISSED
+        if target.waits_behind is not None:
+            return _deferral(ErrorCode.RATE_LIMITED, BEHIND, target.waits_behind + NEXT)
         return None
 
 
@@ -137,7 +202,7 @@ UNANSWERABLE: Changes = {
     "next_attempt_at": None,
     "step_shows": False,
     "error_code": ErrorCode.OUTCOME_UNKNOWN,
-    "error_message": "The account was disconnected before the platform could be asked what became of the post.",
+    "error_message": f"The account was disconnected before the platform could be asked about the post. {ASK_PERSON}",
     "error_retryable": True,
 }
 

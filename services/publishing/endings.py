@@ -1,13 +1,13 @@
 """What a target becomes after a step: one decision per outcome, pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from services.domain.accounts import AccountStatus
-from services.domain.errors import ErrorCode
+from services.domain.errors import CircuitOpen, ErrorCode
 from services.domain.posts import AttemptOutcome, TargetStatus
 from services.domain.publishing import Failure, FailureKind, Pending, Published, Rejected, Unknown
 from services.publishing.retry import RetryPolicy
@@ -15,6 +15,9 @@ from services.queries.claims import Claim
 
 DEFAULT_WAIT = timedelta(minutes=15)
 """For a platform's limit that does not say how long it holds."""
+
+ASK_PERSON = "Look at the account: confirm the post with confirmPublished, or send it again with retryPost."
+"""What helps where no platform can tell."""
 
 NO_STEP: dict[str, Any] = {"step": None, "step_began_at": None, "step_shows": False}
 NO_WAIT: dict[str, Any] = {"waiting_code": None, "waiting_message": None, "waiting_until": None}
@@ -33,7 +36,8 @@ class Slot(Enum):
 class Ending:
     """How a worker lets go of a target."""
 
-    outcome: AttemptOutcome
+    outcome: AttemptOutcome | None
+    """How the step ended that was under way; None: there was none."""
     changes: Mapping[str, Any]
     code: ErrorCode | None = None
     message: str | None = None
@@ -41,7 +45,9 @@ class Ending:
     is_charged: bool = True
     seen_at: datetime | None = None
     """When people could see the post; None where they cannot yet."""
-    account: AccountStatus | None = field(default=None)
+    is_told: bool = True
+    """Whether anything has changed that people see."""
+    account: AccountStatus | None = None
     """What the account turns into, where the platform no longer takes its token: EXPIRED, or EXPIRING where a refresh
     may still mend it."""
 
@@ -95,7 +101,7 @@ class Endings:
             return Ending(AttemptOutcome.UNKNOWN, changes, ErrorCode.OUTCOME_UNKNOWN, outcome.reason)
         changes = {
             **NO_WAIT,
-            **_error(ErrorCode.OUTCOME_UNKNOWN, outcome.reason, retryable=True),
+            **_error(ErrorCode.OUTCOME_UNKNOWN, f"{outcome.reason} {ASK_PERSON}", retryable=True),
             "step_shows": False,
             "status": TargetStatus.UNCONFIRMED,
             "next_attempt_at": None,
@@ -114,7 +120,7 @@ class Endings:
                 )
             case FailureKind.RETRY:
                 return self._retried(claim, outcome, slot)
-            case FailureKind.RECONNECT if claim.can_refresh and not claim.failures:
+            case FailureKind.RECONNECT if self.account_after_refusal(claim) is AccountStatus.EXPIRING:
                 return self._retried(claim, outcome, slot, account=AccountStatus.EXPIRING)
             case FailureKind.RECONNECT:
                 changes = {
@@ -127,6 +133,11 @@ class Endings:
                 return _failed(failure, changes, slot, is_charged=False, account=AccountStatus.EXPIRED)
             case FailureKind.PERMISSION | FailureKind.CONTENT:
                 return self._given_up(failure, slot)
+
+    def account_after_refusal(self, claim: Claim) -> AccountStatus:
+        """What an account is whose token was refused: one refresh is tried before it counts as lost."""
+        may_mend = claim.can_refresh and not claim.failures
+        return AccountStatus.EXPIRING if may_mend else AccountStatus.EXPIRED
 
     def deferred(
         self,
@@ -186,6 +197,16 @@ class Endings:
         return _failed(failure, changes, slot)
 
 
+def words_of(failure: Failure) -> str:
+    """The platform's own words, with its own code, as the ledger keeps them."""
+    return failure.message if failure.platform_code is None else f"{failure.message} ({failure.platform_code})"
+
+
+def circuit_wait(refusal: CircuitOpen) -> timedelta:
+    """For how long an open breaker turns calls away; one held by an operator is looked at again in a minute."""
+    return timedelta(seconds=refusal.retry_after or 60)
+
+
 def waiting_status(claim: Claim) -> TargetStatus:
     """Where a target stands that goes on later: undecided, tried before, or fresh."""
     if claim.step_shows:
@@ -199,8 +220,7 @@ def _decided(claim: Claim) -> dict[str, Any]:
 
 
 def _failed(failure: Failure, changes: dict[str, Any], slot: Slot, **more: Any) -> Ending:
-    words = failure.message if failure.platform_code is None else f"{failure.message} ({failure.platform_code})"
-    return Ending(AttemptOutcome.FAILED, changes, failure.code, words, slot, **more)
+    return Ending(AttemptOutcome.FAILED, changes, failure.code, words_of(failure), slot, **more)
 
 
 def _waiting(code: ErrorCode, message: str, until: datetime | None) -> dict[str, Any]:

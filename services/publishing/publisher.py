@@ -9,91 +9,43 @@ lease runs out and `rescue` has the next worker ask the platform.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
-from services.backends.secrets import SecretBox
-from services.domain.accounts import Platform
-from services.domain.breakers import Judge, judge_call, judge_question
+from services.domain.breakers import judge_call, judge_question
 from services.domain.errors import CircuitOpen, CrierError, ErrorCode
 from services.domain.publishing import (
     Advanced,
-    Delivery,
     Failure,
     FailureKind,
     Finding,
     Pending,
     Published,
     Rejected,
-    Step,
     StepOutcome,
     Unknown,
 )
-from services.guards.circuit_breaker import CircuitBreakerService
-from services.providers.base import Provider
-from services.publishing.endings import Ending, Endings, Slot
-from services.publishing.recording import Recorder
-from services.publishing.runs import Run
-from services.publishing.watching import Watch
+from services.publishing.couriers import SHORT_POLL, Courier, StoodStill
+from services.publishing.endings import Ending, Slot, circuit_wait
+from services.publishing.runs import FIND_OUT, Run
 from services.queries.claims import Claim
 
 log = structlog.get_logger(__name__)
 
-SHORT_POLL = timedelta(seconds=3)
-"""A platform that will be ready this soon is waited for; for longer the target is let go meanwhile."""
-
-FIND_OUT = Step("find_out", shows=False)
 UNFORESEEN = "Something unforeseen happened on our side."
 STOPPED = "The worker stopped while the post was being shown."
 
 
-class StoodStill(CrierError):
-    """Between saving a step and doing it the process stood still for as long as a lease lasts.
-
-    Another worker may have asked meanwhile what became of the step, and be about to do it: it must not be done twice.
-    """
-
-    code = ErrorCode.UNAVAILABLE
-
-
-class Publisher:
+class Publisher(Courier):
     """Sends claimed targets to their platforms."""
-
-    def __init__(
-        self,
-        *,
-        recorder: Recorder,
-        providers: Mapping[Platform, Provider],
-        breakers: CircuitBreakerService,
-        secrets: SecretBox,
-        endings: Endings,
-        media_url: Callable[[str], str],
-        now: Callable[[], datetime],
-        lease_for: timedelta,
-        watch: Watch | None = None,
-    ) -> None:
-        """`media_url` makes a stored address of an upload one that a platform can fetch now."""
-        self._recorder = recorder
-        self._providers = providers
-        self._breakers = breakers
-        self._secrets = secrets
-        self._endings = endings
-        self._media_url = media_url
-        self._now = now
-        self._lease_for = lease_for
-        self._watch = watch
 
     async def publish(self, claim: Claim) -> None:
         """Take the target as far as it goes now, and let it go. Cancellation hands it back to other workers."""
-        run = Run(claim, self._delivery(claim), began_at=self._now())
+        run = self._run(claim)
         try:
             ending = await self._advance(run)
         except asyncio.CancelledError:
-            await _see_through(self._let_go(run, self._interrupted(run)))
+            await self._let_go(run, self._interrupted(run))
             raise
         except StoodStill:
             ending = None
@@ -103,13 +55,12 @@ class Publisher:
         if ending is None:
             log.info("publish.lease_lost", target=str(claim.target_id))
             return
-        await _see_through(self._let_go(run, ending))
+        await self._let_go(run, ending)
 
     async def _advance(self, run: Run) -> Ending | None:
         """How this run ends; None where the lease was lost on the way."""
         provider = self._providers[run.claim.platform]
-        token = self._secrets.open(run.claim.sealed_token, place=f"accounts|{run.claim.account_id}|access_token")
-        run.delivery = replace(run.delivery, access_token=token)
+        self._open_token(run)
         if run.claim.step_shows:
             run.begin(FIND_OUT, self._now())
             ending = await self._judge(run, await self._call(run, provider.find_out, judge_question))
@@ -121,34 +72,6 @@ class Publisher:
             ending = await self._judge(run, await self._call(run, provider.perform, judge_call))
             if ending is not None:
                 return ending
-
-    async def _begin(self, run: Run, step: Step) -> bool:
-        """Save where the step starts from. What has no result yet and shows nothing needs no saving."""
-        was_asked = run.step is FIND_OUT
-        run.begin(step, self._now())
-        if not run.delivery.checkpoint and not step.shows and not was_asked:
-            return True
-
-        is_held = await self._recorder.begin(run)
-        if is_held:
-            self._tell(run)
-        run.unwritten = []
-        return is_held
-
-    async def _call(
-        self, run: Run, call: Callable[[Delivery], Awaitable[StepOutcome | Finding]], judge: Judge
-    ) -> StepOutcome | Finding | CircuitOpen:
-        """The platform's answer through its breaker."""
-
-        async def act() -> StepOutcome | Finding:
-            if self._now() - run.began_at >= self._lease_for:
-                raise StoodStill("This process stood still for as long as its lease.")
-            return await call(run.delivery)
-
-        try:
-            return await self._breakers.execute(run.claim.platform.breaker, act, judge=judge)
-        except CircuitOpen as refusal:
-            return refusal
 
     async def _judge(self, run: Run, outcome: StepOutcome | Finding | CircuitOpen) -> Ending | None:
         """The ending that an outcome asks for; None: go on with the next step."""
@@ -169,7 +92,7 @@ class Publisher:
             case Unknown():
                 return self._endings.unknown(outcome, since=run.asking_since)
             case CircuitOpen():
-                until = self._now() + timedelta(seconds=outcome.retry_after or 60)
+                until = self._now() + circuit_wait(outcome)
                 slot = Slot.KEPT if run.claim.step_shows else Slot.GIVEN_BACK
                 return self._endings.deferred(
                     run.claim, outcome.code, outcome.message, until, checkpoint=run.delivery.checkpoint, slot=slot
@@ -190,58 +113,3 @@ class Publisher:
             return self._endings.unknown(Unknown(message, run.delivery.checkpoint), since=run.asking_since)
         failure = Failure(FailureKind.RETRY, code, message, left=False)
         return self._endings.rejected(run.claim, Rejected(failure, run.delivery.checkpoint), showed=False)
-
-    async def _let_go(self, run: Run, ending: Ending) -> None:
-        run.note(ending.outcome, self._now(), ending.code, ending.message)
-        is_recorded = await self._recorder.let_go(run, ending)
-        if is_recorded:
-            self._tell(run)
-        if is_recorded and self._watch is not None and ending.seen_at is not None:
-            self._watch.note_published(run.claim.platform, run.claim.scheduled_at, ending.seen_at)
-        log.info(
-            "publish.ended" if is_recorded else "publish.lease_lost",
-            target=str(run.claim.target_id),
-            platform=run.claim.platform,
-            step=run.step.name,
-            outcome=ending.outcome,
-            code=ending.code,
-        )
-
-    def _tell(self, run: Run) -> None:
-        """These lines of the ledger are committed."""
-        if self._watch is not None:
-            for attempt in run.unwritten:
-                self._watch.note_attempt(run.claim.platform, attempt)
-
-    def _delivery(self, claim: Claim) -> Delivery:
-        """What the client needs, but for the token: that is opened when it is first used."""
-        return Delivery(
-            target_id=claim.target_id,
-            post_id=claim.post_id,
-            account_id=claim.account_id,
-            user_id=claim.user_id,
-            platform=claim.platform,
-            external_account_id=claim.external_account_id,
-            access_token="",
-            caption=claim.caption,
-            link=claim.link,
-            media=tuple(
-                medium if medium.upload_id is None else replace(medium, url=self._media_url(medium.url))
-                for medium in claim.media
-            ),
-            options=claim.options,
-            scheduled_at=claim.scheduled_at,
-            attempt=claim.attempt,
-            first_claimed_at=claim.first_claimed_at,
-            checkpoint=claim.checkpoint,
-        )
-
-
-async def _see_through(work: Coroutine[Any, Any, None]) -> None:
-    """Do it to its end, and only then heed a cancellation: what a platform did must be written down."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise

@@ -14,7 +14,7 @@ from services.publishing.runs import Run
 from services.queries.claims import Claim
 from services.queries.connections import refuse_token
 from services.queries.leases import begin_step, release_target
-from services.queries.states import account_tag, lock_post, settle_post
+from services.queries.states import account_tag, settle_post
 
 _INSISTS_FOR = 10.0
 """Seconds for which an ending is tried to be written; after that the lease runs out, and the platform is asked."""
@@ -59,19 +59,26 @@ class Recorder:
 
         async def record(tx: Transaction) -> bool:
             c = tx.connection
-            if not await lock_post(c, claim.post_id, owner=None):
-                return False
             changes = ending.changes
-            if ending.account is not None and not await self._refuse_token(tx, claim, ending.account):
+            is_current = ending.account is None or await self._refuse_token(tx, claim, ending.account)
+            if ending.is_told and not is_current:
                 changes = self._endings.reconnected(changes)
-            if not await release_target(c, claim, done=run.unwritten, charged=ending.is_charged, **changes):
+            is_held = await release_target(
+                c,
+                claim,
+                done=run.unwritten,
+                charged=ending.is_charged,
+                locks_post=ending.is_told,
+                beside=self._quotas.ending(claim.target_id.hex) if ending.slot is Slot.ENDED else None,
+                **changes,
+            )
+            if not is_held:
                 return False
-            if ending.slot is Slot.ENDED:
-                await self._quotas.end(c, [claim.target_id.hex])
-            elif ending.slot is Slot.GIVEN_BACK:
+            if ending.slot is Slot.GIVEN_BACK:
                 await self._quotas.give_back(c, [claim.target_id.hex])
-            _, event = await settle_post(c, claim.post_id)
-            await tx.emit(event)
+            if ending.is_told:
+                _, event = await settle_post(c, claim.post_id)
+                await tx.emit(event)
             return True
 
         return await self._insist(record)

@@ -12,6 +12,7 @@ from services.domain.publishing import Delivery, Step
 from services.queries.claims import Claim
 
 CLAIMED = Step("claim", shows=False)
+FIND_OUT = Step("find_out", shows=False)
 
 
 class Run:

@@ -1,48 +1,34 @@
-"""How a worker comes by its work: due targets are locked, judged, and claimed under a lease.
+"""How a worker comes by its work: due targets are locked (`turns`), judged, and claimed under a lease.
 
 A claim raises the target's `lease`, and every later write of that worker carries it (`leases`): a worker that lost its
 lease to a cancel, an edit or a rescue changes nothing any more.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Double, Row, Select, case, cast, func, select, update
+from sqlalchemy import (
+    CTE,
+    Row,
+    Select,
+    all_,
+    case,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.domain.accounts import AccountStatus, Platform
+from services.domain.accounts import Platform
 from services.domain.options import TargetOptions, options_from_json
 from services.domain.posts import Media, TargetStatus
 from services.models import ACCOUNTS, MEDIA, POSTS, TARGETS
 from services.queries.rows import media_from
-
-PUBLISHABLE = [status for status in AccountStatus if status.can_publish]
-
-
-@dataclass(frozen=True, slots=True)
-class DueTarget:
-    """A due target, locked with its post until the claiming transaction ends."""
-
-    id: UUID
-    post_id: UUID
-    account_id: UUID
-    user_id: UUID
-    platform: Platform
-    due_at: datetime
-    late_by: float
-    """Seconds from then until somebody looked, by the database's clock."""
-    was_begun: bool
-    """Whether an earlier claim may have left something at the platform."""
-    is_in_doubt: bool
-    """Whether people may see it already: then the platform is asked, whatever became of the account."""
-    account_can_publish: bool
-    has_token: bool
-    awaits_token: bool
-    """Whether the access token has ended and a refresh will bring another."""
+from services.queries.turns import AWAITS_TOKEN, IS_FREE, PUBLISHABLE, account_is_idle, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,68 +62,19 @@ class Claim:
     """Whether the last step may have shown the post: then the platform is asked before anything is done."""
 
 
-async def lock_due(c: AsyncConnection, *, limit: int) -> list[DueTarget]:
-    """The targets that have been due the longest and that nobody else is looking at; their posts are locked too."""
-    statement = (
-        select(
-            TARGETS.c.id,
-            TARGETS.c.post_id,
-            TARGETS.c.account_id,
-            TARGETS.c.user_id,
-            TARGETS.c.platform,
-            TARGETS.c.next_attempt_at,
-            cast(func.extract("epoch", func.clock_timestamp() - TARGETS.c.next_attempt_at), Double).label("late_by"),
-            (TARGETS.c.status == TargetStatus.PUBLISHING).label("was_begun"),
-            TARGETS.c.step_shows,
-            ACCOUNTS.c.status.in_(PUBLISHABLE).label("account_can_publish"),
-            ACCOUNTS.c.access_token.is_not(None).label("has_token"),
-            (ACCOUNTS.c.refresh_token.is_not(None) & (ACCOUNTS.c.expires_at <= func.now())).is_(True).label("awaits"),
-        )
-        .join(POSTS, POSTS.c.id == TARGETS.c.post_id)
-        .join(ACCOUNTS, ACCOUNTS.c.id == TARGETS.c.account_id)
-        .where(TARGETS.c.next_attempt_at <= func.now())
-        .order_by(TARGETS.c.next_attempt_at, TARGETS.c.id)
-        .limit(limit)
-        .with_for_update(of=[TARGETS, POSTS], skip_locked=True)
-    )
-    return [
-        DueTarget(
-            id=row.id,
-            post_id=row.post_id,
-            account_id=row.account_id,
-            user_id=row.user_id,
-            platform=Platform(row.platform),
-            due_at=row.next_attempt_at,
-            late_by=row.late_by,
-            was_begun=row.was_begun,
-            is_in_doubt=row.step_shows,
-            account_can_publish=row.account_can_publish,
-            has_token=row.has_token,
-            awaits_token=row.awaits,
-        )
-        for row in await c.execute(statement)
-    ]
-
-
-async def lock_lost(c: AsyncConnection, account_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the accounts that cannot publish, held: who connects one meanwhile waits, and frees what we block."""
-    if not account_ids:
-        return set()
-    lost = ACCOUNTS.c.id.in_(account_ids) & ACCOUNTS.c.status.not_in(PUBLISHABLE)
-    statement = select(ACCOUNTS.c.id).where(lost).order_by(ACCOUNTS.c.id).with_for_update(read=True)
-    return set((await c.execute(statement)).scalars())
-
-
 async def claim_targets(
     c: AsyncConnection, ids: Collection[UUID], *, worker_id: UUID, lease_for: timedelta
 ) -> list[Claim]:
-    """Take these locked targets: PUBLISHING, under a new lease; an attempt is charged unless one is under way."""
+    """Take these locked targets: PUBLISHING, under a new lease; an attempt is charged unless one is under way.
+
+    Should another worker have begun with one's account since it was chosen, it is left for its turn.
+    """
     if not ids:
         return []
     resumes = TARGETS.c.status == TargetStatus.PUBLISHING
     claimed = (
         update(TARGETS)
-        .where(TARGETS.c.id.in_(ids))
+        .where(TARGETS.c.id.in_(ids), account_is_idle())
         .values(
             status=TargetStatus.PUBLISHING,
             lease=TARGETS.c.lease + 1,
@@ -146,6 +83,7 @@ async def claim_targets(
             attempt_count=TARGETS.c.attempt_count + case((resumes, 0), else_=1),
             first_claimed_at=func.coalesce(TARGETS.c.first_claimed_at, func.now()),
             next_attempt_at=None,
+            prepare_at=None,
             waiting_code=None,
             waiting_message=None,
             waiting_until=None,
@@ -156,17 +94,52 @@ async def claim_targets(
     return [_claim_from(row) for row in await c.execute(_with_content(claimed))]
 
 
+async def claim_early(
+    c: AsyncConnection, *, worker_id: UUID, lease_for: timedelta, limit: int, without_users: Collection[UUID] = ()
+) -> list[Claim]:
+    """Take targets whose slow work may begin. They stay SCHEDULED, under a lease: see `services.publishing.preparing`.
+
+    An account that cannot publish now is not asked for anything: its targets' own time will tell.
+    """
+    is_usable = ACCOUNTS.c.status.in_(PUBLISHABLE) & ACCOUNTS.c.access_token.is_not(None)
+    ready = (
+        select(TARGETS.c.id)
+        .join(ACCOUNTS, ACCOUNTS.c.id == TARGETS.c.account_id)
+        .where(
+            TARGETS.c.prepare_at <= func.now(),
+            TARGETS.c.next_attempt_at > func.now(),
+            TARGETS.c.status == TargetStatus.SCHEDULED,
+            IS_FREE,
+            TARGETS.c.user_id != all_(listed(without_users)),
+            is_usable,
+            AWAITS_TOKEN.is_(False),
+        )
+        .order_by(TARGETS.c.prepare_at, TARGETS.c.id)
+        .limit(limit)
+        .with_for_update(of=TARGETS, skip_locked=True)
+        .cte("ready")
+    )
+    claimed = (
+        update(TARGETS)
+        .where(TARGETS.c.id == ready.c.id)
+        .values(
+            lease=TARGETS.c.lease + 1,
+            lease_until=func.now() + lease_for,
+            leased_by=worker_id,
+            prepare_at=None,
+        )
+        .returning(TARGETS)
+        .cte("claimed")
+    )
+    claims = [_claim_from(row) for row in await c.execute(_with_content(claimed))]
+    # What is done now is the beginning of the attempt that its own time will charge.
+    return [replace(claim, attempt=claim.attempt + 1) for claim in claims]
+
+
 async def set_aside(c: AsyncConnection, changes: Mapping[UUID, Mapping[str, Any]]) -> None:
     """Give locked targets that are not claimed after all their new values."""
     for target_id, new in changes.items():
-        await c.execute(update(TARGETS).where(TARGETS.c.id == target_id).values(**new))
-
-
-async def seconds_until_due(c: AsyncConnection) -> float | None:
-    """How long until the next target is due, by the database's clock; 0 or less: one is due. None: none ever."""
-    left = func.extract("epoch", func.min(TARGETS.c.next_attempt_at) - func.clock_timestamp())
-    seconds: float | None = (await c.execute(select(cast(left, Double)))).scalar_one()
-    return seconds
+        await c.execute(update(TARGETS).where(TARGETS.c.id == target_id).values(prepare_at=None, **new))
 
 
 def _with_content(claimed: CTE) -> Select[Any]:
@@ -204,7 +177,7 @@ def _claim_from(row: Row[Any]) -> Claim:
         scheduled_at=row.calendar_at,
         attempt=row.attempt_count,
         failures=row.failure_count,
-        first_claimed_at=row.first_claimed_at,
+        first_claimed_at=row.first_claimed_at or row.calendar_at,
         checkpoint=row.checkpoint,
         step=row.step,
         step_began_at=row.step_began_at,

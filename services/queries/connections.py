@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import case, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.accounts import Account, AccountStatus, ConnectedProfile, Platform
@@ -14,6 +14,8 @@ from services.domain.posts import TargetStatus
 from services.models import ACCOUNTS, OAUTH_STATES, POSTS, TARGETS
 from services.queries.accounts import PUBLIC
 from services.queries.rows import account_from
+
+USABLE = [status for status in AccountStatus if status.can_publish]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ async def save_account(
         "avatar_url": profile.avatar_url,
         "status": status,
         "expires_at": profile.tokens.expires_at,
+        "expiry_warning": None,
         "scopes": list(profile.tokens.scopes),
         "updated_at": func.now(),
         **sealed,
@@ -128,6 +131,7 @@ async def forget_tokens(c: AsyncConnection, account_id: UUID, *, owner: UUID) ->
             access_token=None,
             refresh_token=None,
             expires_at=None,
+            expiry_warning=None,
             updated_at=func.now(),
         )
         .returning(*PUBLIC)
@@ -170,10 +174,9 @@ async def claim_expiring(
         for platform, margin in platforms.items()
     ]
     free = ACCOUNTS.c.refreshing_until.is_(None) | (ACCOUNTS.c.refreshing_until < func.now())
-    usable = ACCOUNTS.c.status.in_([AccountStatus.CONNECTED, AccountStatus.EXPIRING])
     chosen = (
         select(ACCOUNTS.c.id)
-        .where(usable, free, ACCOUNTS.c.access_token.is_not(None), or_(*due))
+        .where(ACCOUNTS.c.status.in_(USABLE), free, ACCOUNTS.c.access_token.is_not(None), or_(*due))
         .order_by(ACCOUNTS.c.expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -206,28 +209,40 @@ async def save_tokens(
 ) -> None:
     """Fresh tokens for an account that still has the old ones; an answer without a refresh token never wipes it."""
     fresh = {column: token for column, token in sealed.items() if token is not None}
-    changes = {"status": AccountStatus.CONNECTED, "expires_at": expires_at, "updated_at": func.now()}
+    changes = {
+        "status": AccountStatus.CONNECTED,
+        "expires_at": expires_at,
+        "expiry_warning": None,
+        "updated_at": func.now(),
+    }
     statement = update(ACCOUNTS).where(ACCOUNTS.c.id == account.id, ACCOUNTS.c.access_token == account.access_token)
     await c.execute(statement.values(**changes, **fresh, refreshing_until=None))
 
 
-async def mark_expiries(c: AsyncConnection, *, warn_before: timedelta, refreshed: Sequence[Platform]) -> list[UUID]:
-    """Set EXPIRING and EXPIRED by the clock; gives the owners. On platforms that are `refreshed` nobody is warned, and
-    an account with a refresh token outlives its access token."""
-    ends = ACCOUNTS.c.expires_at
+async def mark_expired(c: AsyncConnection, *, refreshed: Sequence[Platform]) -> list[UUID]:
+    """Set EXPIRED by the clock; gives the owners. On platforms that are `refreshed` an account with a refresh token
+    outlives its access token."""
     is_lost = ACCOUNTS.c.refresh_token.is_(None) | ACCOUNTS.c.platform.not_in(refreshed)
-    over = (ends < func.now()) & is_lost & ACCOUNTS.c.status.in_([AccountStatus.CONNECTED, AccountStatus.EXPIRING])
+    over = (ACCOUNTS.c.expires_at < func.now()) & is_lost & ACCOUNTS.c.status.in_(USABLE)
+    expired = {"status": AccountStatus.EXPIRED, "expiry_warning": None, "updated_at": func.now()}
+    return list((await c.execute(update(ACCOUNTS).where(over).values(expired).returning(ACCOUNTS.c.user_id))).scalars())
+
+
+async def warn_expiring(c: AsyncConnection, *, days: Sequence[int], refreshed: Sequence[Platform]) -> list[UUID]:
+    """Set EXPIRING with the closest of `days` (ascending) within which the token ends, once for each of them; gives the
+    owners. Platforms that are `refreshed` give the last of the warnings only, and none with a refresh token."""
+    ends = ACCOUNTS.c.expires_at
+    left = case(*((ends < func.now() + timedelta(days=count), count) for count in days))
+    is_kept = ACCOUNTS.c.platform.in_(refreshed)
     soon = (
-        (ends >= func.now())
-        & (ends < func.now() + warn_before)
-        & (ACCOUNTS.c.status == AccountStatus.CONNECTED)
-        & ACCOUNTS.c.platform.not_in(refreshed)
+        ACCOUNTS.c.status.in_(USABLE)
+        & (ends >= func.now())
+        & (ends < func.now() + timedelta(days=days[-1]))
+        & ACCOUNTS.c.expiry_warning.is_distinct_from(left)
+        & (~is_kept | (ACCOUNTS.c.refresh_token.is_(None) & (left == days[0])))
     )
-    owners: set[UUID] = set()
-    for condition, status in ((over, AccountStatus.EXPIRED), (soon, AccountStatus.EXPIRING)):
-        statement = update(ACCOUNTS).where(condition).values(status=status, updated_at=func.now())
-        owners.update((await c.execute(statement.returning(ACCOUNTS.c.user_id))).scalars())
-    return sorted(owners)
+    warned = {"status": AccountStatus.EXPIRING, "expiry_warning": left, "updated_at": func.now()}
+    return list((await c.execute(update(ACCOUNTS).where(soon).values(warned).returning(ACCOUNTS.c.user_id))).scalars())
 
 
 async def lock_tokens(c: AsyncConnection, *, after: UUID, limit: int) -> dict[UUID, dict[str, bytes | None]]:

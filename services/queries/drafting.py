@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, delete, func, insert, literal, select, update
+from sqlalchemy import Uuid, case, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backends.traces import current_trace
 from services.domain.options import TargetOptions, options_to_json
-from services.domain.posts import Media, Post, PostTarget
+from services.domain.posts import Media, Post, PostTarget, TargetStatus
 from services.models import IDEMPOTENCY_KEYS, MEDIA, POSTS, TARGETS
 
 UNPREPARED: dict[str, Any] = {
@@ -21,6 +21,7 @@ UNPREPARED: dict[str, Any] = {
     "step_began_at": None,
     "step_shows": False,
     "first_claimed_at": None,
+    "prepare_at": None,
     "lease_until": None,
     "leased_by": None,
     "waiting_code": None,
@@ -38,8 +39,8 @@ DUE_SOON = "crier_due"
 
 async def claim_key(
     c: AsyncConnection, *, user_id: UUID, operation: str, key: str, fingerprint: bytes, object_id: UUID
-) -> tuple[bytes, UUID]:
-    """Take an idempotency key, or learn whose it is: the fingerprint and the object it stands for.
+) -> tuple[bytes, UUID] | None:
+    """Take an idempotency key: None; or learn whose it is: the fingerprint and the object it stands for.
 
     A second caller with the same key waits here until the first one's transaction has ended.
     """
@@ -52,7 +53,7 @@ async def claim_key(
     }
     row = upsert(IDEMPOTENCY_KEYS).values(values).on_conflict_do_nothing()
     if (await c.execute(row.returning(IDEMPOTENCY_KEYS.c.key))).one_or_none() is not None:
-        return fingerprint, object_id
+        return None
     taken = select(IDEMPOTENCY_KEYS.c.fingerprint, IDEMPOTENCY_KEYS.c.object_id).where(
         IDEMPOTENCY_KEYS.c.user_id == user_id,
         IDEMPOTENCY_KEYS.c.operation == operation,
@@ -77,8 +78,10 @@ async def insert_post(c: AsyncConnection, post: Post) -> None:
     )
 
 
-async def insert_targets(c: AsyncConnection, post: Post, targets: Sequence[PostTarget]) -> None:
-    """New targets, in the order given."""
+async def insert_targets(
+    c: AsyncConnection, post: Post, targets: Sequence[PostTarget], *, prepare_at: datetime | None
+) -> None:
+    """New targets, in the order given; their slow work, if any, begins at `prepare_at`."""
     if not targets:
         return
     rows = [
@@ -95,6 +98,7 @@ async def insert_targets(c: AsyncConnection, post: Post, targets: Sequence[PostT
             "options": options_to_json(target.options),
             "next_attempt_at": target.next_attempt_at,
             "trace_context": current_trace(),
+            "prepare_at": prepare_at,
         }
         for position, target in enumerate(targets)
     ]
@@ -130,6 +134,15 @@ async def update_targets(c: AsyncConnection, ids: Collection[UUID], **values: An
         if current_trace() is not None:
             raised["trace_context"] = current_trace()
         await c.execute(update(TARGETS).where(TARGETS.c.id.in_(ids)).values(**raised, **values))
+
+
+async def prepare_anew(c: AsyncConnection, ids: Collection[UUID], *, prepare_at: datetime | None) -> None:
+    """Forget what was prepared of targets whose content has changed, whoever held them; their times stay."""
+    forgotten = {name: UNPREPARED[name] for name in ("checkpoint", "step", "step_began_at", "lease_until", "leased_by")}
+    is_scheduled = TARGETS.c.status == TargetStatus.SCHEDULED
+    await update_targets(
+        c, ids, **forgotten, prepare_at=case((is_scheduled, cast(prepare_at, TARGETS.c.prepare_at.type)))
+    )
 
 
 async def update_variants(c: AsyncConnection, variants: Mapping[UUID, tuple[str | None, TargetOptions | None]]) -> None:

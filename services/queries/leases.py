@@ -6,12 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, case, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Update, case, column, exists, func, insert, literal, select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.domain.posts import Attempt
-from services.models import ATTEMPTS, TARGETS
+from services.domain.errors import ErrorCode
+from services.domain.ids import new_id
+from services.domain.posts import Attempt, AttemptOutcome, TargetStatus
+from services.models import ATTEMPTS, POSTS, TARGETS
 from services.queries.claims import Claim
+
+LEDGER = ("id", "target_id", "number", "step", "started_at", "ended_at", "outcome", "code", "message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +60,32 @@ async def begin_step(
 
 
 async def release_target(
-    c: AsyncConnection, claim: Claim, *, done: Sequence[Attempt], charged: bool = True, **changes: Any
+    c: AsyncConnection,
+    claim: Claim,
+    *,
+    done: Sequence[Attempt],
+    charged: bool = True,
+    locks_post: bool = True,
+    beside: Update | None = None,
+    **changes: Any,
 ) -> bool:
-    """Let a held target go with its new values; without `charged` the attempt was none. False: the lease was lost."""
+    """Let a held target go with its new values; without `charged` the attempt was none. False: the lease was lost.
+
+    `locks_post`: its post is locked first, as every change does that is told. `beside` changes other rows, if the
+    target was held.
+    """
     uncharged = {} if charged else {"attempt_count": func.greatest(TARGETS.c.attempt_count - 1, 0)}
     held = (
         update(TARGETS)
         .where(*_held(claim))
         .values(lease_until=None, leased_by=None, lease=TARGETS.c.lease + 1, **uncharged, **changes)
     )
-    return await _write_held(c, held, done)
+    if locks_post:
+        # Joined, so that no target is touched before its post is locked. What another writer did while we waited for
+        # that lock is seen: the lease is compared with the row as it is then.
+        locked = select(POSTS.c.id).where(POSTS.c.id == claim.post_id).with_for_update().cte("locked")
+        held = held.where(TARGETS.c.post_id == locked.c.id)
+    return await _write_held(c, held, done, beside)
 
 
 async def renew_leases(c: AsyncConnection, claims: Collection[Claim], *, lease_for: timedelta) -> None:
@@ -77,7 +98,7 @@ async def renew_leases(c: AsyncConnection, claims: Collection[Claim], *, lease_f
 
 
 async def free_expired(c: AsyncConnection, *, limit: int) -> list[Interrupted]:
-    """Free targets whose worker is gone: they are due again at once.
+    """Free targets whose worker is gone: they are due again at once, or are prepared again where their time is to come.
 
     Nothing is repeated blindly: `step_shows` stays, and makes the next worker ask the platform first. Its patience
     begins now: nobody has asked yet.
@@ -90,6 +111,7 @@ async def free_expired(c: AsyncConnection, *, limit: int) -> list[Interrupted]:
         .with_for_update(skip_locked=True)
         .cte("expired")
     )
+    is_early = TARGETS.c.status == TargetStatus.SCHEDULED
     freed = (
         update(TARGETS)
         .where(TARGETS.c.id == expired.c.id)
@@ -97,19 +119,48 @@ async def free_expired(c: AsyncConnection, *, limit: int) -> list[Interrupted]:
             lease=TARGETS.c.lease + 1,
             lease_until=None,
             leased_by=None,
-            next_attempt_at=func.now(),
+            next_attempt_at=case((is_early, TARGETS.c.next_attempt_at), else_=func.now()),
+            prepare_at=case((is_early, func.now())),
             step_began_at=case((TARGETS.c.step_shows, func.now()), else_=TARGETS.c.step_began_at),
         )
         .returning(
             TARGETS.c.id,
-            TARGETS.c.attempt_count,
+            TARGETS.c.attempt_count + case((is_early, 1), else_=0),
             TARGETS.c.step,
             expired.c.step_began_at,
             TARGETS.c.step_shows,
-            TARGETS.c.next_attempt_at,
+            func.now(),
         )
     )
     return [Interrupted(*row) for row in await c.execute(freed)]
+
+
+async def find_held(c: AsyncConnection, ids: Collection[UUID]) -> list[Interrupted]:
+    """Those of some locked targets that a worker is preparing."""
+    statement = select(
+        TARGETS.c.id,
+        TARGETS.c.attempt_count + 1,
+        TARGETS.c.step,
+        TARGETS.c.step_began_at,
+        TARGETS.c.step_shows,
+        func.clock_timestamp(),
+    ).where(TARGETS.c.id.in_(ids), TARGETS.c.lease_until.is_not(None), TARGETS.c.status == TargetStatus.SCHEDULED)
+    return [Interrupted(*row) for row in await c.execute(statement)]
+
+
+def interruption_of(target: Interrupted, message: str) -> Attempt:
+    """The ledger's line for a step whose end nobody will write: its worker is gone, or no longer wanted."""
+    return Attempt(
+        id=new_id(),
+        target_id=target.target_id,
+        number=target.attempt,
+        step=target.step or "claim",
+        started_at=target.step_began_at or target.freed_at,
+        ended_at=target.freed_at,
+        outcome=AttemptOutcome.INTERRUPTED,
+        code=ErrorCode.OUTCOME_UNKNOWN if target.step_shows else None,
+        message=message,
+    )
 
 
 async def insert_attempts(c: AsyncConnection, attempts: Iterable[Attempt]) -> None:
@@ -123,23 +174,21 @@ def _held(claim: Claim) -> list[ColumnElement[bool]]:
     return [TARGETS.c.id == claim.target_id, TARGETS.c.lease == claim.lease, TARGETS.c.lease_until.is_not(None)]
 
 
-async def _write_held(c: AsyncConnection, held: Update, done: Sequence[Attempt]) -> bool:
-    """The fenced update, then the ledger: the caller's transaction makes them one."""
-    if (await c.execute(held.returning(TARGETS.c.id))).one_or_none() is None:
-        return False
-    await insert_attempts(c, done)
-    return True
+async def _write_held(c: AsyncConnection, held: Update, done: Sequence[Attempt], beside: Update | None = None) -> bool:
+    """The fenced update with the ledger, in one statement: where nothing is held, nothing is written."""
+    fenced = held.returning(TARGETS.c.id).cte("held")
+    wanted = select(fenced.c.id)
+    if done:
+        lines = func.jsonb_to_recordset(literal([_ledger_line(attempt) for attempt in done], JSONB)).table_valued(
+            *(column(name, ATTEMPTS.c[name].type) for name in LEDGER), name="lines"
+        )
+        told = lines.render_derived(with_types=True)
+        of_held = select(*(told.c[name] for name in LEDGER)).where(told.c.target_id == fenced.c.id)
+        wanted = wanted.add_cte(insert(ATTEMPTS).from_select(LEDGER, of_held).cte("ledger"))
+    if beside is not None:
+        wanted = wanted.add_cte(beside.where(exists(select(fenced.c.id))).cte("beside"))
+    return (await c.execute(wanted)).one_or_none() is not None
 
 
 def _ledger_line(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "id": attempt.id,
-        "target_id": attempt.target_id,
-        "number": attempt.number,
-        "step": attempt.step,
-        "started_at": attempt.started_at,
-        "ended_at": attempt.ended_at,
-        "outcome": attempt.outcome,
-        "code": attempt.code,
-        "message": attempt.message,
-    }
+    return {name: getattr(attempt, name) for name in LEDGER}

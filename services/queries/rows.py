@@ -109,6 +109,7 @@ def account_from(row: Record) -> Account:
         expires_at=_moment_or_none(row["expires_at"]),
         created_at=_moment(row["created_at"]),
         updated_at=_moment(row["updated_at"]),
+        expiry_warning=row.get("expiry_warning"),  # older events have none
     )
 
 

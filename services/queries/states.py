@@ -20,7 +20,7 @@ from services.models import ACCOUNTS, MEDIA, POSTS, TARGETS
 from services.queries.accounts import PUBLIC
 from services.queries.rows import account_from, media_from, post_from, target_from
 
-PRIVATE = ("checkpoint", "lease", "lease_until", "leased_by", "step", "step_began_at", "step_shows")
+PRIVATE = ("checkpoint", "lease", "lease_until", "leased_by", "prepare_at", "step", "step_began_at", "step_shows")
 """What workers keep for themselves; never part of a state."""
 
 
@@ -30,7 +30,8 @@ class LockedPost:
 
     state: PostState
     in_flight: frozenset[UUID]
-    """Targets that a worker holds, or that the platform may already have: too late to change."""
+    """Targets that a worker is publishing, or that people may see already: too late to change. One that is only being
+    prepared is not among them."""
 
 
 async def lock_post(c: AsyncConnection, post_id: UUID, *, owner: UUID | None) -> bool:
@@ -45,7 +46,8 @@ async def lock_state(c: AsyncConnection, post_id: UUID, *, owner: UUID | None) -
     if not await lock_post(c, post_id, owner=owner):
         return None
     # A second statement, so that it sees what the holder before us committed.
-    in_flight = TARGETS.c.lease_until.is_not(None) | TARGETS.c.step_shows
+    is_publishing = TARGETS.c.lease_until.is_not(None) & (TARGETS.c.status == TargetStatus.PUBLISHING)
+    in_flight = is_publishing | TARGETS.c.step_shows
     held = select(func.array_agg(TARGETS.c.id)).where(TARGETS.c.post_id == post_id, in_flight).scalar_subquery()
     row = (await c.execute(_state().add_columns(held.label("held")).where(POSTS.c.id == post_id))).one()
     return LockedPost(state_from_json(row.state), frozenset(row.held or ()))

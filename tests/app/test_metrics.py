@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from services.domain.accounts import Platform
 from services.domain.credentials import mint_api_key
 from services.domain.errors import ErrorCode
 from services.domain.ids import new_id
-from services.domain.limits import project_day
+from services.domain.limits import project_date
 from services.domain.viewers import Role, Scope
 from services.guards.rate_limiter import RateLimiterService
 from services.models import TARGETS
@@ -188,10 +188,10 @@ async def test_publishing_counts_lateness_and_attempts(rig: Rig) -> None:
 async def test_a_full_quota_and_a_rescue_are_counted(rig: Rig) -> None:
     """The eleventh upload of an hour finds no slot; a worker that fell silent is made good."""
     ada = await rig.add_user()
-    account = await rig.add_account(ada, Platform.YOUTUBE)
     metrics, claimer = rig.container.metrics, rig.claimer()
     claimer._watch = metrics
     for _ in range(11):
+        account = await rig.add_account(ada, Platform.YOUTUBE)
         await rig.schedule_due(ada, account, sample="clip.mp4")
     assert len(await claimer.claim_due(rig.worker_id, limit=50)) == 10
     await rig.write(update(TARGETS).where(TARGETS.c.lease_until.is_not(None)).values(lease_until=now()))
@@ -255,14 +255,14 @@ async def test_looking_works_without_the_database(rig: Rig) -> None:
     metrics, container = Metrics(version="test"), rig.container
     nowhere = Database(url="postgresql://crier@127.0.0.1:1/crier", pool_min=0, pool_max=1)
     limits = RateLimiterService(database=nowhere, quotas=container.quotas, limits={})
-    window = project_day(Platform.YOUTUBE, 100)
+    window = project_date(Platform.YOUTUBE, 100, datetime.now(UTC))
     standing = Standing(
         metrics=metrics,
         database=nowhere,
         gate=container.backends.gate,
         breakers=container.breakers,
         limits=limits,
-        project_windows={Platform.YOUTUBE: window},
+        project_windows=lambda: {Platform.YOUTUBE: window},
     )
     began = time.monotonic()
     await standing.look()

@@ -25,7 +25,7 @@ from app.asgi import assemble
 from app.assets import build_assets
 from app.auth import Authenticator
 from app.console import URL as CONSOLE_URL
-from app.container import utc_now
+from app.foundations import utc_now
 from app.graphiql import ENDPOINT
 from app.media import Media
 from app.openapi import DESCRIPTION_URL, describe_api

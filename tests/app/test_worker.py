@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
@@ -12,7 +12,6 @@ import structlog
 from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.windows import windows_of
 from app.worker import Duty, Worker
 from services.backends.events import Gap
 from services.backends.notices import Notices
@@ -21,7 +20,7 @@ from services.domain.ids import new_id
 from services.domain.posts import PostState, TargetStatus
 from services.domain.viewers import Viewer
 from services.models import TARGETS, WORKERS
-from services.publishing.claiming import Claimer
+from services.publishing.claiming import NOBODY, Claimer
 from services.publishing.rescue import rescue_targets
 from services.queries.claims import Claim
 from services.queries.drafting import DUE_SOON, wake_workers
@@ -45,6 +44,7 @@ def a_worker(
         clock=rig.container.clock,
         claimer=claimer or rig.claimer(lease_for=lease_for),
         publisher=rig.publisher(lease_for=lease_for),
+        preparer=rig.preparer(lease_for=lease_for),
         notices=Notices(url=rig.container.endpoints.database_url, channel=DUE_SOON),
         duties=duties or [],
         concurrency=concurrency,
@@ -88,10 +88,10 @@ class Counting(Claimer):
 
     calls = 0
 
-    async def claim_due(self, worker_id: UUID, *, limit: int) -> list[Claim]:
+    async def claim_due(self, worker_id: UUID, *, limit: int, busy: Mapping[UUID, int] = NOBODY) -> list[Claim]:
         """As ever."""
         self.calls += 1
-        return await super().claim_due(worker_id, limit=limit)
+        return await super().claim_due(worker_id, limit=limit, busy=busy)
 
 
 def counting(rig: Rig) -> Counting:
@@ -99,10 +99,11 @@ def counting(rig: Rig) -> Counting:
     return Counting(
         transactions=rig.container.backends.transactions,
         quotas=rig.container.quotas,
-        windows=windows_of(rig.container.settings, rig.container.limits),
+        windows=rig.windows(),
         now=now,
         lease_for=LEASE,
         missed_after=timedelta(hours=6),
+        room=20,
     )
 
 

@@ -126,8 +126,8 @@ async def test_sigterm_loses_no_request_and_no_post(  # noqa: PLR0917 - pytest n
     tokens = [await give_key(rig.container.backends.database, viewer) for viewer in people]
     captions = [f"round {round_} {is_hasty} person {n} post {m}" for n in range(PEOPLE) for m in range(POSTS_EACH)]
     for n, viewer in enumerate(people):
-        account = await rig.add_account(viewer)
         for m in range(POSTS_EACH):
+            account = await rig.add_account(viewer)
             await rig.schedule_due(viewer, account, caption=captions[n * POSTS_EACH + m])
     rig.sandbox.arm("facebook.update", when="before", action="delay", seconds=1.5, times=1000)
 

@@ -18,9 +18,9 @@ from services.domain.publishing import Step
 from services.guards.quotas import Quotas
 from services.models import TARGETS
 from services.publishing.endings import Ending
-from services.publishing.publisher import FIND_OUT, Publisher
+from services.publishing.publisher import Publisher
 from services.publishing.recording import Recorder
-from services.publishing.runs import Run
+from services.publishing.runs import FIND_OUT, Run
 from tests.faults.wiring import LEASE, Hurried
 
 

@@ -21,8 +21,9 @@ from typing import Any
 from uuid import UUID
 
 from app.backends import open_backends
-from app.container import Container, utc_now
+from app.container import Container
 from app.embedded import Endpoints
+from app.foundations import utc_now
 from app.log import configure_logging
 from app.processes import run_loop
 from app.sandbox import create_sandbox

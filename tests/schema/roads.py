@@ -140,6 +140,7 @@ def _account(owner: Viewer, platform: str, random: Random) -> dict[str, Any]:
         "avatar_url": pick([None, "https://example.test/ü?a=1&b=2"]),
         "status": pick(["CONNECTED", "EXPIRED", "DISCONNECTED"]),
         "expires_at": pick([None, *MOMENTS]),
+        "expiry_warning": pick([None, 1, 7, 14]),
     }
 
 

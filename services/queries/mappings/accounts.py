@@ -15,6 +15,7 @@ ACCOUNT = Mapping(
         "avatarUrl": Column("avatar_url"),
         "status": Column("status"),
         "expiresAt": Moment("expires_at"),
+        "expiryWarning": Column("expiry_warning"),
         "rateLimit": Elsewhere(by=("user_id", "platform")),
         "circuitBreaker": Elsewhere(by=("platform",)),
         "posts": Pages("Post", "posts of an account"),

@@ -1,6 +1,8 @@
 """Tokens over time: refreshed by one worker, kept when trouble passes, told when they end, sealed with new keys."""
 
 import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -167,6 +169,64 @@ async def test_ends_are_told_in_time(
     for _ in range(2):
         await rig.container.tokens.refresh_due()
         assert (await rig.account_row(account)).status == status
+
+
+@pytest.mark.parametrize(
+    ("platform", "warnings"),
+    [
+        (Platform.FACEBOOK, {15: None, 13.9: 14, 8: 14, 6.9: 7, 2: 7, 0.9: 1}),
+        (Platform.INSTAGRAM, {13.9: None, 6.9: None, 2: None, 0.9: 1}),
+        (Platform.YOUTUBE, {13.9: None, 0.9: None, 0.01: None}),
+    ],
+)
+async def test_a_person_is_warned_fourteen_seven_and_one_days_ahead(
+    rig: Rig, platform: Platform, warnings: dict[float, int | None]
+) -> None:
+    """Each warning is told once, in the account's state; what refreshes itself warns only where that keeps failing."""
+    account = await rig.add_account(await rig.add_user(), platform)
+    refreshing_fails = update(ACCOUNTS).values(refreshing_until=now() + timedelta(hours=1))
+    told: list[int | None] = [None]
+    for days, expected in warnings.items():
+        await rig.write(refreshing_fails)
+        await end(rig, account, now() + timedelta(days=days))
+        for _ in range(2):
+            events = await events_of(rig, account, rig.container.tokens.refresh_due())
+            row = await rig.account_row(account)
+            assert row.expiry_warning == expected
+            assert row.status == (AccountStatus.CONNECTED if expected is None else AccountStatus.EXPIRING)
+            assert events == (1 if expected != told[-1] else 0), f"{days} days ahead"
+            told.append(expected)
+
+
+async def test_a_new_connection_ends_the_warning(rig: Rig) -> None:
+    """So does its end: then the state itself says what is to be done."""
+    account = await rig.add_account(await rig.add_user())
+    await end(rig, account, now() + timedelta(days=3))
+    await rig.container.tokens.refresh_due()
+    assert (await rig.account_row(account)).expiry_warning == 7
+
+    profile = await rig.profile(Platform.FACEBOOK, external_id=account.external_id)
+    [connected] = await rig.container.accounts.store_profiles(account.user_id, Platform.FACEBOOK, [profile])
+    assert (connected.status, connected.expiry_warning) == (AccountStatus.CONNECTED, None)
+
+    await end(rig, account, now() + timedelta(days=3))
+    await rig.container.tokens.refresh_due()
+    await end(rig, account, now() - timedelta(seconds=1))
+    await rig.container.tokens.refresh_due()
+    row = await rig.account_row(account)
+    assert (row.status, row.expiry_warning) == (AccountStatus.EXPIRED, None)
+
+
+async def events_of(rig: Rig, account: Account, work: Awaitable[object]) -> int:
+    """How many events of the account's owner some work gave."""
+    count = 0
+    async with rig.container.backends.events.subscribe(account.user_id) as events:
+        await work
+        with suppress(TimeoutError):
+            while True:
+                await asyncio.wait_for(anext(events), 0.1)
+                count += 1
+    return count
 
 
 async def test_an_unconfigured_platform_is_left_alone(rig: Rig) -> None:

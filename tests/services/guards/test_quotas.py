@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.backends.database import Database, Isolation
 from services.domain.accounts import Platform
-from services.domain.limits import DAY, HOUR, LimitReached, Window, WindowUse, account_day, project_day
+from services.domain.limits import DAY, HOUR, LimitReached, Window, WindowUse, account_day, project_date
 from services.guards.quotas import Quotas
 
 SECOND = timedelta(seconds=1)
@@ -162,7 +162,7 @@ async def test_end_comes_once(ledger: Ledger, clock: Any) -> None:
 async def test_delivery_takes_all_of_its_windows_or_none(ledger: Ledger) -> None:
     """One full window of three, and the other two stay as they were."""
     account = account_day(uuid4(), Platform.INSTAGRAM, 10)
-    project = project_day(Platform.INSTAGRAM, 1)
+    project = project_date(Platform.INSTAGRAM, 1, datetime.now(UTC))
     await ledger.take(("a", [PERSON, account, project]))
 
     refusals = await ledger.take(("b", [PERSON, account, project]))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from services.domain.accounts import Platform
 from services.domain.drafts import MediaDraft, PostDraft, Variant
@@ -183,3 +183,50 @@ async def test_a_post_on_several_accounts_is_one_transaction(rig: Rig) -> None:
         assert await counts(rig) == [0, 0, 0, 0]
     finally:
         await rig.write(text("ALTER TABLE post_targets DROP CONSTRAINT no_second"))
+
+
+@pytest.mark.parametrize("mutation", ["publishPostNow", "retryPost"])
+async def test_one_key_sends_once_however_many_ask_at_once(rig: Rig, mutation: str) -> None:
+    """50 parallel calls: one of them acts, all get the post; a later one, when it is out, changes nothing either."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    post = await rig.schedule(ada, account)
+    posts = rig.container.posts
+    if mutation == "retryPost":
+        await rig.write(update(TARGETS).values(status=TargetStatus.FAILED, next_attempt_at=None))
+    calls = {
+        "publishPostNow": lambda key: posts.publish_post_now(
+            ada, post.post.id, expected_version=None, idempotency_key=key
+        ),
+        "retryPost": lambda key: posts.retry_post(ada, post.post.id, accept_duplicate=False, idempotency_key=key),
+    }
+    call = calls[mutation]
+
+    states = await asyncio.gather(*(call("once") for _ in range(50)))
+
+    assert {(state.post.id, state.post.version) for state in states} == {(post.post.id, post.post.version + 1)}
+    await rig.publish()
+    before = await rig.state(post)
+    assert before.post.status is PostStatus.PUBLISHED
+    assert await call("once") == before
+    assert len(rig.seen(account)) == 1
+    with refused(ErrorCode.NOT_POSSIBLE_NOW, "id"):
+        await call("another")
+
+
+async def test_a_key_that_sends_stands_for_one_wish(rig: Rig) -> None:
+    """Another post, another version, another operation: none of them is the same wish; a refused one leaves it free."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    first, second = await rig.schedule(ada, account), await rig.schedule(ada, account)
+    send = rig.container.posts.publish_post_now
+
+    with refused(ErrorCode.CONFLICT, "expectedVersion"):
+        await send(ada, first.post.id, expected_version=99, idempotency_key="k")
+    await send(ada, first.post.id, expected_version=1, idempotency_key="k")
+    for post, version in ((second, 1), (first, None)):
+        with refused(ErrorCode.IDEMPOTENCY_MISMATCH, "idempotencyKey"):
+            await send(ada, post.post.id, expected_version=version, idempotency_key="k")
+    with refused(ErrorCode.NOT_POSSIBLE_NOW, "id"):
+        await rig.container.posts.retry_post(ada, first.post.id, accept_duplicate=False, idempotency_key="k")
+    assert (await rig.target(second)).next_attempt_at == second.post.scheduled_at

@@ -128,6 +128,7 @@ async def test_what_nobody_can_tell_is_put_before_the_person(rig: Rig) -> None:
     target = await rig.target(post)
     assert (target.status, target.next_attempt_at) == (TargetStatus.UNCONFIRMED, None)
     assert target.last_error is not None and target.last_error.code is ErrorCode.OUTCOME_UNKNOWN
+    assert "confirmPublished" in target.last_error.message and "retryPost" in target.last_error.message
     assert len(rig.seen(account)) == 1
     assert await rig.slots(ada, Platform.FACEBOOK) == 1
 

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from services.backends.statements import tally_statements
 from services.domain.accounts import Platform
 from services.domain.posts import AttemptOutcome, PostStatus, TargetStatus
 from tests.rig import Rig
@@ -49,6 +50,23 @@ async def test_one_post_goes_out_on_all_its_accounts(rig: Rig) -> None:
     assert [len(rig.seen(account)) for account in accounts] == [1, 1, 1]
     assert done.post.published_at == min(target.published_at for target in done.targets if target.published_at)
     assert done.post.version > post.post.version
+
+
+@pytest.mark.parametrize(("name", "most"), [("text", 4), ("image", 5)])
+async def test_a_post_takes_few_statements(rig: Rig, name: str, most: int) -> None:
+    """A claim six, however many it takes; each post one for every saved step, and three for its end."""
+    for _ in range(4):
+        await a_due_post(rig, name)
+
+    with tally_statements() as claiming:
+        claims = await rig.claimer().claim_due(rig.worker_id, limit=10)
+    with tally_statements() as publishing:
+        for claim in claims:
+            await rig.publisher().publish(claim)
+
+    assert len(claims) == 4
+    assert claiming.statements <= 6 + 1
+    assert publishing.statements <= 4 * most + 4, "told events are deleted apart, those of a moment together"
 
 
 async def test_nothing_goes_out_before_its_time(rig: Rig) -> None:

@@ -15,7 +15,7 @@ from services.domain.changes import FailedFilter
 from services.domain.pages import PageRequest, Place
 from services.domain.posts import PostFilter, PostOrder
 from services.domain.viewers import Role, UserFilter
-from services.queries import accounts, attempts, claims, drafting, failures, leases, posts, users
+from services.queries import accounts, attempts, claims, drafting, failures, leases, posts, turns, users
 
 SEED = """
 INSERT INTO users (id, name, role) SELECT md5('u' || n)::uuid, 'Person ' || n, 'PERSON' FROM generate_series(1, 200) n;
@@ -29,13 +29,17 @@ INSERT INTO posts (id, user_id, caption, status, scheduled_at, created_at)
         now() - interval '100 days' + n * interval '45 seconds', now() - interval '101 days' + n * interval '45 seconds'
     FROM generate_series(1, 200000) n;
 INSERT INTO post_targets (id, post_id, account_id, user_id, platform, position, calendar_at, status, next_attempt_at,
-        lease_until)
+        prepare_at, lease_until)
     SELECT md5('t' || n)::uuid, md5('p' || n)::uuid, md5('a' || 1 + n % 600)::uuid, md5('u' || 1 + n % 200)::uuid,
         'FACEBOOK', 0, now() - interval '100 days' + n * interval '45 seconds',
         CASE WHEN n % 20 = 0 THEN 'SCHEDULED' ELSE 'PUBLISHED' END,
         CASE WHEN n % 20 = 0 THEN now() - interval '100 days' + n * interval '45 seconds' END,
+        CASE WHEN n % 20 = 0 AND n * interval '45 seconds' > interval '100 days'
+            THEN now() - interval '100 days' + n * interval '45 seconds' - interval '5 minutes' END,
         CASE WHEN n % 4000 = 1 THEN now() - interval '1 minute' END
     FROM generate_series(1, 200000) n;
+INSERT INTO media (id, post_id, position, kind, url)
+    SELECT md5('m' || n)::uuid, md5('p' || n)::uuid, 0, 'IMAGE', 'u' FROM generate_series(20, 200000, 20) n;
 INSERT INTO attempts (id, target_id, number, step, started_at, ended_at, outcome)
     SELECT md5('x' || n)::uuid, md5('t' || n)::uuid, 1, 'publish_post', now(), now(), 'SUCCEEDED'
     FROM generate_series(1, 200000) n;
@@ -83,8 +87,9 @@ HOT: dict[str, Query] = {
     "people found": lambda c: users.page_users(
         c, wanted=UserFilter(role=Role.PERSON, search="son 1"), page=PageRequest()
     ),
-    "due claim": lambda c: claims.lock_due(c, limit=50),
-    "next due": claims.seconds_until_due,
+    "due claim": lambda c: turns.lock_due(c, limit=50),
+    "next due": turns.find_next_due,
+    "early claim": lambda c: claims.claim_early(c, worker_id=OWNER, lease_for=timedelta(minutes=1), limit=50),
     "expired leases": lambda c: leases.free_expired(c, limit=50),
     "idempotency look-up": lambda c: drafting.claim_key(
         c, user_id=OWNER, operation="schedulePost", key="key 200", fingerprint=b"", object_id=OWNER

@@ -1,0 +1,146 @@
+"""Whose turn it is: what is due, in what order, and beside what.
+
+Posts of one account go out one after the other, in the order of their times; what a limit or a breaker put off keeps
+its place before what comes later.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Double, Uuid, all_, cast, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.domain.accounts import AccountStatus, Platform
+from services.domain.errors import ErrorCode
+from services.domain.posts import TargetStatus
+from services.models import ACCOUNTS, POSTS, TARGETS
+
+PUT_OFF = (ErrorCode.RATE_LIMITED, ErrorCode.CIRCUIT_OPEN)
+"""What a target waits for through nobody's fault: whatever of its account comes later waits behind it."""
+
+IS_FREE = TARGETS.c.lease_until.is_(None)
+"""What is due while it is still being prepared is left to whoever does that, and soon lets go of it."""
+
+PUBLISHABLE = [status for status in AccountStatus if status.can_publish]
+
+AWAITS_TOKEN = func.coalesce(ACCOUNTS.c.refresh_token.is_not(None) & (ACCOUNTS.c.expires_at <= func.now()), False)
+"""Whether the account's access token has ended and a refresh will bring another."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueTarget:
+    """A due target, locked with its post until the claiming transaction ends."""
+
+    id: UUID
+    post_id: UUID
+    account_id: UUID
+    user_id: UUID
+    platform: Platform
+    scheduled_at: datetime
+    due_at: datetime
+    """Its time, or when it may go after something put it off."""
+    late_by: float
+    """Seconds from then until somebody looked, by the database's clock."""
+    was_begun: bool
+    """Whether an earlier claim may have left something at the platform."""
+    is_in_doubt: bool
+    """Whether people may see it already: then the platform is asked, whatever became of the account."""
+    waits_behind: datetime | None
+    """When the last of its account's earlier posts goes that a limit or a breaker put off; None: none waits."""
+    account_can_publish: bool
+    has_token: bool
+    awaits_token: bool
+    """Whether the access token has ended and a refresh will bring another."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextDue:
+    """What a worker waits for."""
+
+    seconds: float | None
+    """Until something is due whose turn it can be; 0 or less: now. None: nothing ever."""
+    is_anybody_waiting: bool
+    """Whether something is due already, in turn or not."""
+
+
+async def lock_due(
+    c: AsyncConnection, *, limit: int, without_users: Collection[UUID] = (), without_accounts: Collection[UUID] = ()
+) -> list[DueTarget]:
+    """The targets that have been due the longest and that nobody else is looking at, but for those of some people and
+    accounts. Their posts and accounts are locked too: what this says of an account holds until the transaction ends.
+    """
+    statement = (
+        select(
+            TARGETS.c.id,
+            TARGETS.c.post_id,
+            TARGETS.c.account_id,
+            TARGETS.c.user_id,
+            TARGETS.c.platform,
+            TARGETS.c.calendar_at.label("scheduled_at"),
+            TARGETS.c.next_attempt_at.label("due_at"),
+            cast(func.extract("epoch", func.clock_timestamp() - TARGETS.c.next_attempt_at), Double).label("late_by"),
+            (TARGETS.c.status == TargetStatus.PUBLISHING).label("was_begun"),
+            TARGETS.c.step_shows.label("is_in_doubt"),
+            _queue_end().label("waits_behind"),
+            ACCOUNTS.c.status.in_(PUBLISHABLE).label("account_can_publish"),
+            ACCOUNTS.c.access_token.is_not(None).label("has_token"),
+            AWAITS_TOKEN.label("awaits_token"),
+        )
+        .join(POSTS, POSTS.c.id == TARGETS.c.post_id)
+        .join(ACCOUNTS, ACCOUNTS.c.id == TARGETS.c.account_id)
+        .where(TARGETS.c.next_attempt_at <= func.now(), *_in_turn(without_users), _is_not(without_accounts))
+        .order_by(TARGETS.c.next_attempt_at, TARGETS.c.id)
+        .limit(limit)
+        .with_for_update(of=[TARGETS, POSTS, ACCOUNTS], key_share=True, skip_locked=True)
+    )
+    return [DueTarget(**{**row._mapping, "platform": Platform(row.platform)}) for row in await c.execute(statement)]
+
+
+async def find_next_due(c: AsyncConnection, *, without_users: Collection[UUID] = ()) -> NextDue:
+    """What a worker waits for, by the database's clock; people who have their share under way are passed over."""
+    left = cast(func.extract("epoch", TARGETS.c.next_attempt_at - func.clock_timestamp()), Double)
+    soonest = select(left).where(TARGETS.c.next_attempt_at.is_not(None)).order_by(TARGETS.c.next_attempt_at).limit(1)
+    in_turn = soonest.where(*_in_turn(without_users))
+    row = (await c.execute(select(in_turn.scalar_subquery(), soonest.scalar_subquery()))).one()
+    return NextDue(seconds=row[0], is_anybody_waiting=row[1] is not None and row[1] <= 0)
+
+
+def _in_turn(without_users: Collection[UUID]) -> list[ColumnElement[bool]]:
+    """Whose turn it can be: posts of an account go out one after the other, in order."""
+    return [IS_FREE, account_is_idle(), TARGETS.c.user_id != all_(listed(without_users))]
+
+
+def account_is_idle() -> ColumnElement[bool]:
+    """Nothing else of the account is being published; asking about what may be out already waits for nobody."""
+    other = TARGETS.alias("other")
+    is_publishing = other.c.lease_until.is_not(None) & (other.c.status == TargetStatus.PUBLISHING)
+    is_busy = exists().where(is_publishing, other.c.account_id == TARGETS.c.account_id).correlate(TARGETS)
+    return TARGETS.c.step_shows | ~is_busy
+
+
+def _queue_end() -> ColumnElement[datetime | None]:
+    earlier = TARGETS.alias("earlier")
+    return (
+        select(func.max(earlier.c.next_attempt_at))
+        .where(
+            earlier.c.account_id == TARGETS.c.account_id,
+            earlier.c.calendar_at < TARGETS.c.calendar_at,
+            earlier.c.next_attempt_at > func.now(),
+            earlier.c.waiting_code.in_(PUT_OFF),
+        )
+        .correlate(TARGETS)
+        .scalar_subquery()
+    )
+
+
+def _is_not(accounts: Collection[UUID]) -> ColumnElement[bool]:
+    return TARGETS.c.account_id != all_(listed(accounts))
+
+
+def listed(ids: Collection[UUID]) -> ColumnElement[Any]:
+    """Keys as one array: one statement however many they are."""
+    return literal(list(ids), ARRAY(Uuid))

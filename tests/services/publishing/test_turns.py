@@ -1,0 +1,244 @@
+"""Whose turn it is: of each account one post after the other, of each person a share, after an outage at a pace."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, text, update
+
+from services.domain.accounts import Account, Platform
+from services.domain.errors import ErrorCode
+from services.domain.limits import Window, project_date
+from services.domain.posts import PostState, TargetStatus
+from services.domain.viewers import Viewer
+from services.guards.quotas import Quotas
+from services.models import TARGETS
+from services.publishing.windows import PublicationWindows
+from services.queries.turns import DueTarget, lock_due
+from tests.rig import Rig, now
+
+
+async def due_posts(rig: Rig, viewer: Viewer, account: Account, *ages: float) -> list[PostState]:
+    """Posts that have been due for so many seconds, named by that."""
+    sample = None if account.platform is Platform.FACEBOOK else "sunrise.jpg"
+    posts = [await rig.schedule(viewer, account, caption=f"{age:g}", sample=sample) for age in ages]
+    for age, post in zip(ages, posts, strict=True):
+        await rig.come(post, ago=timedelta(seconds=age))
+    return posts
+
+
+def captions(rig: Rig, account: Account) -> list[str]:
+    """What people see of an account, in the order in which it came out."""
+    return [one["caption"] for one in rig.seen(account)]
+
+
+async def publishing_until_quiet(rig: Rig) -> None:
+    """One worker: claims, publishes, and claims again while anything is due."""
+    claimer, publisher = rig.claimer(), rig.publisher()
+    quiet = 0
+    while quiet < 3:
+        claims = await claimer.claim_due(uuid4(), limit=5)
+        await asyncio.gather(*(publisher.publish(claim) for claim in claims))
+        quiet = 0 if claims else quiet + 1
+        await asyncio.sleep(0.01)
+
+
+async def test_an_account_speaks_in_the_order_of_its_calendar(rig: Rig) -> None:
+    """Four workers over ten due posts of one account, written in another order: seen oldest first, each once."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    await due_posts(rig, ada, account, 4, 9, 2, 7, 10, 1, 8, 3, 6, 5)
+
+    await asyncio.gather(*(publishing_until_quiet(rig) for _ in range(4)))
+
+    assert captions(rig, account) == [str(age) for age in range(10, 0, -1)]
+
+
+async def test_one_post_of_an_account_is_under_way_at_a_time(rig: Rig) -> None:
+    """However many claim at once; let go, the next may begin. Another account does not wait."""
+    ada = await rig.add_user()
+    first, second = await rig.add_account(ada), await rig.add_account(ada)
+    await due_posts(rig, ada, first, 3, 2, 1)
+    await due_posts(rig, ada, second, 3, 2)
+
+    batches = await asyncio.gather(*(rig.claimer().claim_due(uuid4(), limit=20) for _ in range(8)))
+
+    claimed = [claim for batch in batches for claim in batch]
+    assert sorted(claim.account_id for claim in claimed) == sorted([first.id, second.id])
+    assert {claim.caption for claim in claimed} == {"3"}
+    assert await rig.slots(ada, Platform.FACEBOOK) == 2
+    assert await rig.claimer().claim_due(uuid4(), limit=20) == []
+    await asyncio.gather(*(rig.publisher().publish(claim) for claim in claimed))
+    assert {claim.caption for claim in await rig.claimer().claim_due(uuid4(), limit=20)} == {"2"}
+
+
+async def test_who_comes_too_late_for_an_account_gives_the_slot_back(rig: Rig) -> None:
+    """Chosen in a snapshot older than another's claim: not claimed, no slot kept, still due."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    first, second = await due_posts(rig, ada, account, 2, 1)
+    claimer = rig.claimer()
+    async with rig.container.backends.database.begin() as c:
+        due = {target.id: target for target in await lock_due(c, limit=2)}
+    late = due[(await rig.target(second)).id]
+    [held] = await claimer.claim_due(uuid4(), limit=1)
+    assert held.post_id == first.post.id
+
+    async with rig.container.backends.database.begin() as c:
+        await rig.container.quotas.take(c, late.id.hex, rig.windows()(late))
+        assert await claimer._take(c, [late], uuid4()) == []
+
+    assert await rig.slots(ada, Platform.FACEBOOK) == 1
+    assert (await rig.target(second)).status is TargetStatus.SCHEDULED
+
+
+async def test_a_burst_takes_a_share_and_the_others_their_turn(rig: Rig) -> None:
+    """Thirty older posts of one person before one of somebody else's: both are claimed at once, the burst in part."""
+    ada, eve = await rig.add_user(), await rig.add_user("Eve")
+    for _ in range(30):
+        await due_posts(rig, ada, await rig.add_account(ada), 60)
+    await due_posts(rig, eve, await rig.add_account(eve), 1)
+    claimer = rig.claimer(room=20)
+
+    claims = await claimer.claim_due(uuid4(), limit=20)
+    users = [claim.user_id for claim in claims]
+    assert (users.count(ada.user.id), users.count(eve.user.id)) == (5, 1)
+
+    assert await claimer.claim_due(uuid4(), limit=14, busy={ada.user.id: 5}) == []
+    assert len(await claimer.claim_due(uuid4(), limit=15, busy={ada.user.id: 3})) == 2
+
+
+async def test_a_burst_on_one_account_does_not_hide_what_lies_behind_it(rig: Rig) -> None:
+    """Its rows fill every batch: the claim looks past them for others."""
+    ada, eve = await rig.add_user(), await rig.add_user("Eve")
+    await due_posts(rig, ada, await rig.add_account(ada), *range(100, 60, -1))
+    await due_posts(rig, eve, await rig.add_account(eve), 1)
+
+    claims = await rig.claimer().claim_due(uuid4(), limit=10)
+
+    assert {claim.user_id for claim in claims} == {ada.user.id, eve.user.id}
+
+
+async def test_what_was_put_off_keeps_its_place(rig: Rig) -> None:
+    """A limit holds an earlier post until later: what of its account comes due meanwhile waits right behind it."""
+    ada = await rig.add_user()
+    account, other = await rig.add_account(ada), await rig.add_account(ada)
+    [first] = await due_posts(rig, ada, account, 30)
+    later = now() + timedelta(minutes=20)
+    put_off = {"waiting_code": ErrorCode.CIRCUIT_OPEN, "waiting_message": "Ill.", "next_attempt_at": later}
+    await rig.write(update(TARGETS).where(TARGETS.c.post_id == first.post.id).values(**put_off))
+    second, third = await due_posts(rig, ada, account, 20, 10)
+    await due_posts(rig, ada, other, 1)
+
+    await rig.publish()
+
+    assert (captions(rig, account), captions(rig, other)) == ([], ["1"])
+    times = [(await rig.target(post)).next_attempt_at for post in (first, second, third)]
+    assert times == [later, later + timedelta(microseconds=1), later + timedelta(microseconds=2)]
+    waits = (await rig.target(third)).waiting_for
+    assert waits is not None and (waits.code, waits.until) == (ErrorCode.RATE_LIMITED, times[2])
+    assert await rig.slots(ada, Platform.FACEBOOK) == 1
+
+
+async def test_a_post_that_is_tried_again_holds_up_nobody(rig: Rig) -> None:
+    """Its own trouble is not its account's: what comes later goes out meanwhile."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    [first] = await due_posts(rig, ada, account, 30)
+    tried = {"waiting_code": ErrorCode.PLATFORM_ERROR, "next_attempt_at": now() + timedelta(minutes=5)}
+    await rig.write(update(TARGETS).where(TARGETS.c.post_id == first.post.id).values(**tried))
+    await due_posts(rig, ada, account, 20)
+
+    await rig.publish()
+
+    assert captions(rig, account) == ["20"]
+
+
+async def test_after_an_outage_posts_go_out_at_a_pace(rig: Rig) -> None:
+    """Overdue by more than five minutes: of each account one at a time, oldest first, and said so; others at once."""
+    ada = await rig.add_user()
+    account, other = await rig.add_account(ada), await rig.add_account(ada)
+    posts = await due_posts(rig, ada, account, 3000, 1200, 900, 600)
+    await due_posts(rig, ada, other, 700)
+    seen: list[str] = []
+    for _ in posts:
+        await publishing_until_quiet(rig)
+        seen.append(captions(rig, account)[-1])
+        assert len(captions(rig, account)) == len(seen)
+        waiting = await rig.rows(
+            select(TARGETS.c.next_attempt_at, TARGETS.c.waiting_code, TARGETS.c.waiting_message)
+            .where(TARGETS.c.status == TargetStatus.SCHEDULED)
+            .order_by(TARGETS.c.calendar_at)
+        )
+        assert {row.waiting_code for row in waiting} <= {ErrorCode.RATE_LIMITED}
+        times = [row.next_attempt_at for row in waiting]
+        assert times == sorted(times)
+        assert all(timedelta(seconds=8) < time - now() < timedelta(seconds=16) for time in times)
+        await fifteen_seconds_pass(rig)
+
+    assert seen == ["3000", "1200", "900", "600"]
+    assert captions(rig, other) == ["700"]
+
+
+async def fifteen_seconds_pass(rig: Rig) -> None:
+    """For targets that wait, and for the slots that they wait for."""
+    for table, columns in (("post_targets", ["next_attempt_at"]), ("quota_slots", ["ended_at", "taken_at"])):
+        passed = ", ".join(f"{column} = {column} - interval '15 seconds'" for column in columns)
+        await rig.write(text(f"UPDATE {table} SET {passed}"))
+
+
+@pytest.mark.parametrize(
+    ("moment", "midnight"),
+    [
+        (datetime(2026, 7, 1, 6, 59, tzinfo=UTC), datetime(2026, 7, 1, 7, tzinfo=UTC)),
+        (datetime(2026, 7, 1, 7, 0, tzinfo=UTC), datetime(2026, 7, 2, 7, tzinfo=UTC)),
+        (datetime(2026, 3, 8, 9, 0, tzinfo=UTC), datetime(2026, 3, 9, 7, tzinfo=UTC)),
+        (datetime(2026, 11, 1, 8, 0, tzinfo=UTC), datetime(2026, 11, 2, 8, tzinfo=UTC)),
+    ],
+)
+def test_googles_day_ends_at_midnight_in_california(moment: datetime, midnight: datetime) -> None:
+    """Also on the days that have 23 and 25 hours; the next day's places are others."""
+    window = project_date(Platform.YOUTUBE, 100, moment)
+
+    assert window.ends_at == midnight
+    assert project_date(Platform.YOUTUBE, 100, midnight - timedelta(seconds=1)).key == window.key
+    assert project_date(Platform.YOUTUBE, 100, midnight).key != window.key
+
+
+async def test_the_projects_day_is_waited_for_until_midnight(rig: Rig) -> None:
+    """All places of the date are taken: refused until Google's midnight, not for 24 hours; then there are new ones."""
+    quotas, moment = Quotas(), now()
+    windows = PublicationWindows(
+        hour=lambda key, platform: Window(f"{key}|{platform}", 1000, timedelta(hours=1)),
+        account_days={},
+        project_dates={Platform.YOUTUBE: 2},
+        late_spacing=timedelta(seconds=15),
+        now=lambda: moment,
+    )
+    target = DueTarget(
+        id=uuid4(),
+        post_id=uuid4(),
+        account_id=uuid4(),
+        user_id=uuid4(),
+        platform=Platform.YOUTUBE,
+        scheduled_at=moment,
+        due_at=moment,
+        late_by=0,
+        was_begun=False,
+        is_in_doubt=False,
+        waits_behind=None,
+        account_can_publish=True,
+        has_token=True,
+        awaits_token=False,
+    )
+    async with rig.container.backends.database.begin() as c:
+        for _ in range(2):
+            assert await quotas.take(c, uuid4().hex, windows(target)) is None
+        refusal = await quotas.take(c, uuid4().hex, windows(target))
+
+        assert refusal is not None and refusal.free_at == refusal.window.ends_at
+        assert refusal.free_at - moment <= timedelta(hours=25)
+        assert abs(refusal.retry_after - (refusal.free_at - moment).total_seconds()) < 10
+        moment = refusal.free_at
+        assert await quotas.take(c, uuid4().hex, windows(target)) is None
