@@ -37,6 +37,14 @@ def traced_connection(tracer: Tracer) -> type[BoundedConnection]:
             with child(tracer, _name(query), _describe(query)):
                 return await super().fetchval(query, *args, **options)
 
+        async def fetch_rows(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+            """The rows of a statement that goes past SQLAlchemy."""
+            with child(tracer, _name(sql), _describe(sql)) as span:
+                rows = await super().fetch_rows(sql, *args)
+                if span is not None:
+                    span.set_attribute("db.response.returned_rows", len(rows))
+                return rows
+
     return TracedConnection
 
 

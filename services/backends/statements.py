@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 from asyncpg.cursor import CursorFactory
@@ -193,6 +193,7 @@ def driver_of(connection: AsyncConnection) -> BoundedConnection:
     """The driver's side of a connection of `Database`, whose transactions begin there. Raises TypeError for others."""
     raw = connection.sync_connection
     driver = None if raw is None else raw.connection.driver_connection
-    if type(driver) is not BoundedConnection:  # asyncpg has isinstance() say yes for every connection of its own
+    # Of the class: asyncpg has isinstance() say yes for every connection of its own.
+    if not issubclass(type(driver), BoundedConnection):
         raise TypeError(f"a connection of services.backends.database.Database is wanted, not {connection}")
-    return driver
+    return cast(BoundedConnection, driver)

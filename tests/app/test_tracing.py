@@ -8,18 +8,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from inspect import iscoroutinefunction
 from typing import Any
 
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.trace import NoOpTracer
 
 from app.api import open_api
 from app.backends import open_backends
 from app.container import Container
 from app.settings import Settings
 from app.tracing import open_tracing
+from app.tracing.statements import traced_connection
 from services.backends.redis import RedisGate
 from services.backends.statements import BoundedConnection
 from services.domain.accounts import Platform
@@ -215,6 +218,14 @@ async def test_a_failed_publication_says_why(rig: Rig) -> None:
     assert (attributes["crier.outcome"], attributes["error.type"]) == ("FAILED", "PLATFORM_ERROR")
     assert span.status.code == 2
     assert list(span.links) == []  # nobody traced whoever scheduled it
+
+
+def test_every_road_to_the_server_is_traced() -> None:
+    """A way to run statements that is added to connections, and not to traced ones, would show nothing and say so
+    nowhere."""
+    roads = {name for name, member in vars(BoundedConnection).items() if iscoroutinefunction(member)}
+    traced = vars(traced_connection(NoOpTracer()))
+    assert roads - {"close", "still_works"} <= set(traced)
 
 
 def test_nothing_of_it_is_imported_where_traces_are_off() -> None:
