@@ -134,8 +134,11 @@ def _state_of(post: Any) -> ColumnElement[Any]:
     )
     # One by one, for an account's row holds tokens, too.
     shown = func.jsonb_build_object(*(part for column in PUBLIC for part in (column.name, column)))
-    accounts = select(func.jsonb_agg(aggregate_order_by(shown, ACCOUNTS.c.id))).where(
-        ACCOUNTS.c.id.in_(select(TARGETS.c.account_id).where(TARGETS.c.post_id == post.c.id))
+    # A join, not a subquery within a subquery: SQLAlchemy would bind the inner one to no post at all.
+    accounts = (
+        select(func.jsonb_agg(aggregate_order_by(shown, ACCOUNTS.c.id)))
+        .select_from(ACCOUNTS.join(TARGETS, TARGETS.c.account_id == ACCOUNTS.c.id))
+        .where(TARGETS.c.post_id == post.c.id)
     )
     media = func.jsonb_agg(aggregate_order_by(func.to_jsonb(MEDIA.table_valued()), MEDIA.c.position))
     empty = func.jsonb_build_array()

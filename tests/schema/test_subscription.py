@@ -220,8 +220,10 @@ async def test_telling_of_a_change_reads_nothing_where_the_post_itself_is_asked_
 
 
 async def test_events_carry_no_tokens(api: Api) -> None:
-    """An account rides along without what only workers may know."""
-    ada = await api.add_person()
+    """An account rides along without what only workers may know; and nobody's but the post's own."""
+    ada, ben = await api.add_person(), await api.add_person("Ben")
+    await api.schedule(ben, await api.add_account(ben))
+    await api.schedule(ada, await api.add_account(ada))
     account = await api.add_account(ada, access_token=b"sealed-token", refresh_token=b"sealed-refresh")
     post = await api.schedule(ada, account)
     async with api.services.events.subscribe(ada.user.id) as feed:
