@@ -14,7 +14,7 @@ from services.backends.events import channel_of
 from services.backends.statements import tally_statements
 from services.domain.viewers import Viewer
 from services.models import TARGETS
-from services.queries.states import settle_post
+from services.queries.states import read_state, settle_post
 from tests.graphql_api import Api, in_hours
 
 ONE = "subscription ($id: ID!) { postChanged(id: $id) { id caption version status targets { status } } }"
@@ -233,3 +233,7 @@ async def test_events_carry_no_tokens(api: Api) -> None:
     [told] = orjson.loads(event)["payload"]["accounts"]
     assert told["handle"].startswith("@")
     assert not {"access_token", "refresh_token", "scopes"} & told.keys()
+    async with api.services.database.connect() as c:
+        state = await read_state(c, UUID(post.removeprefix("post_")), owner=None)
+    assert state is not None
+    assert [shown.id for shown in state.accounts] == [account]
