@@ -34,15 +34,18 @@ class Crowd:
     restless: list[str]
 
 
-async def sixty_at_once(stage: Stage, *, posts: int = 60) -> Crowd:
-    """Sixty Instagram posts of one person, due at the same moment but for their order."""
+async def sixty_at_once(stage: Stage, *, enough: int | None = None) -> Crowd:
+    """Sixty Instagram posts of one person, due at the same moment but for their order; watched until nothing moves, or
+    until `enough` of them show."""
     stage.sandbox.turn(instagram_posts_per_day=UNLIMITED)
     viewer = await stage.rig.add_user()
     account = await stage.rig.add_account(viewer, Platform.INSTAGRAM)
-    captions = [f"Number {number:03}" for number in range(posts)]
+    captions = [f"Number {number:03}" for number in range(60)]
     await _schedule(stage, viewer, account, captions, sample="sunrise.jpg")
     await _let_come(stage, captions, spacing=timedelta(microseconds=1))
-    restless = await settle(stage, within=90)
+    if enough is not None:
+        return await _watch(stage, captions, enough)
+    restless = await settle(stage, within=150)
     return await _look(stage, captions, restless)
 
 
@@ -110,6 +113,15 @@ async def _let_come(stage: Stage, captions: list[str], *, spacing: timedelta) ->
 async def _cancel(stage: Stage, viewer: Viewer, post: PostState, moment: float) -> bool:
     await asyncio.sleep(max(0.0, moment - asyncio.get_running_loop().time()))
     return await granted(stage.rig.container.posts.cancel_post(viewer, post.post.id, expected_version=None))
+
+
+async def _watch(stage: Stage, captions: list[str], enough: int) -> Crowd:
+    deadline = asyncio.get_running_loop().time() + 60
+    while True:
+        crowd = await _look(stage, captions, [])
+        if len(crowd.shown) >= enough or asyncio.get_running_loop().time() > deadline:
+            return crowd
+        await asyncio.sleep(0.2)
 
 
 async def _look(stage: Stage, captions: list[str], restless: list[str]) -> Crowd:

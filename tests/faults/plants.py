@@ -18,10 +18,11 @@ from services.domain.publishing import Step
 from services.guards.quotas import Quotas
 from services.models import TARGETS
 from services.publishing.endings import Ending
+from services.publishing.preparing import Preparer
 from services.publishing.publisher import Publisher
 from services.publishing.recording import Recorder
 from services.publishing.runs import FIND_OUT, Run
-from tests.faults.wiring import LEASE, Hurried
+from tests.faults.wiring import LEASE, Hurried, Windowed
 
 
 class Unfenced(Hurried):
@@ -30,11 +31,18 @@ class Unfenced(Hurried):
     @cached_property
     def publisher(self) -> Publisher:
         """The product's, with a record that takes back every lease."""
-        publisher = super().publisher
-        publisher._recorder = Usurper(
+        return self._unfenced(super().publisher)
+
+    @cached_property
+    def preparer(self) -> Preparer:
+        """The same before the time."""
+        return self._unfenced(super().preparer)
+
+    def _unfenced(self, courier: Any) -> Any:
+        courier._recorder = Usurper(
             transactions=self.backends.transactions, quotas=self.quotas, endings=self.endings, lease_for=LEASE
         )
-        return publisher
+        return courier
 
 
 class Usurper(Recorder):
@@ -88,7 +96,7 @@ class PurgatoryBreakers:
             raise CircuitOpen(f"{name} is resting.", retry_after=0.5) from refusal
 
 
-class Hesitant(Hurried):
+class Hesitant(Windowed):
     """A limit that looks, and then takes."""
 
     @cached_property

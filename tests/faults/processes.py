@@ -6,12 +6,11 @@ kill -9.
 """
 
 import asyncio
-import ctypes
 import multiprocessing
 import os
 import random
 import signal
-import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,7 +37,6 @@ from tests.rig import KEY
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.faults.processes", "tests.faults.plants"])
 
-_PR_SET_PDEATHSIG = 1
 FIND_OUT = "find_out"
 
 
@@ -186,10 +184,16 @@ def _serve_sandbox(port: int, public_url: str, log: Path) -> None:
     run_loop(serve())
 
 
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _settle_in(log: Path) -> None:
     """End with whoever started us, however that ends, and write into a file."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for standard in (1, 2):
         os.dup2(descriptor, standard)

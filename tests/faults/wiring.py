@@ -36,11 +36,10 @@ LOOKING = Pacing(first=timedelta(milliseconds=50), longest=timedelta(seconds=1),
 GRACE = Pacing(first=timedelta(milliseconds=100), longest=timedelta(milliseconds=400), limit=4)
 
 
-class Hurried(Container):
-    """The product's own wiring with the times above; planted mistakes are subclasses of it."""
+class Windowed(Container):
+    """The product, but for the length of the hour: sixty posts of one person do not have three."""
 
     window = WINDOW
-    """Of the limit per person; the sixty posts of one person do not have an hour."""
 
     @cached_property
     def limits(self) -> RateLimiterService:
@@ -51,6 +50,10 @@ class Hurried(Container):
             limits=self.settings.publication_limits,
             length=self.window,
         )
+
+
+class Hurried(Windowed):
+    """The product with the times above; planted mistakes are subclasses of it."""
 
     @cached_property
     def breakers(self) -> CircuitBreakerService:

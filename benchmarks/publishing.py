@@ -1,0 +1,266 @@
+"""How late posts start, and what each costs: `python -m benchmarks.publishing`, on servers of its own.
+
+Half of the posts are texts on Facebook, half are pictures on Instagram, due evenly over a minute; four workers send
+them to a platform that answers at once. Beside them, in the same run on the same server: pgqueuer doing as many jobs
+that do nothing (`pip install pgqueuer`; left out where it is not there).
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import logging
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+import structlog
+import uvloop
+
+from app.backends import open_backends
+from app.container import Container
+from app.embedded import EmbeddedServers, Endpoints
+from app.migrating import migrate_database
+from app.settings import Settings
+from services.backends.statements import tally_statements
+from services.domain.accounts import ConnectedProfile, Platform, Tokens
+from services.domain.ids import new_id
+from services.domain.viewers import Role
+from services.queries.users import insert_user
+
+KEY = "a key of the benchmark that is long enough to be one"
+PLENTY = 100_000_000
+PEOPLE = 100
+SAMPLE = 400
+"""Posts that this process publishes itself, to count statements."""
+LATE = "SELECT extract(epoch FROM first_claimed_at - calendar_at) AS late FROM post_targets WHERE calendar_at >= $1"
+PLATFORMS = (Platform.FACEBOOK, Platform.INSTAGRAM)
+
+
+def main() -> None:
+    """Start everything, measure, print."""
+    asked = _arguments()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    with tempfile.TemporaryDirectory(prefix="crier-bench-") as folder, ExitStack() as stack:
+        Path(folder).chmod(0o755)
+        endpoints = stack.enter_context(EmbeddedServers(data_dir=Path(folder) / "data"))
+        port = _free_port()
+        stack.enter_context(_running("benchmarks.fast_platform", str(port)))
+        settings = _settings(Path(folder), endpoints, port)
+        uvloop.run(migrate_database(endpoints.database_url))
+        uvloop.run(measure(settings, endpoints, asked))
+
+
+async def measure(settings: dict[str, str], endpoints: Endpoints, asked: argparse.Namespace) -> None:
+    """One round of each."""
+    url = endpoints.database_url.replace("+asyncpg", "")
+    accounts = await _connect_people(settings, endpoints)
+    print(f"{await _statements(settings, endpoints, url, accounts):.1f} statements per post, BEGIN and COMMIT aside")
+
+    with ExitStack() as stack:
+        workers = [stack.enter_context(_running("app", "worker", **settings)) for _ in range(asked.workers)]
+        await asyncio.sleep(5)
+        await _publish(url, accounts, asked, workers)
+    if importlib.util.find_spec("pgqueuer") is None:
+        print("pgqueuer is not installed: nothing to compare with")
+        return
+    await _do_nothing(url, asked)
+
+
+async def _publish(
+    url: str, accounts: list[tuple[Any, ...]], asked: argparse.Namespace, workers: list[psutil.Popen]
+) -> None:
+    start = datetime.now(UTC) + timedelta(seconds=3)
+    connection = await asyncpg.connect(url)
+    await _insert(connection, accounts, asked.posts, start, timedelta(seconds=asked.seconds))
+    before = _cpu(workers)
+    began = time.monotonic()
+    while await connection.fetchval("SELECT count(*) FROM post_targets WHERE status <> 'PUBLISHED'"):
+        await asyncio.sleep(0.5)
+        assert time.monotonic() - began < 1_800, "no end of publishing"
+    late = [float(row["late"]) for row in await connection.fetch(LATE, start)]
+    last = await connection.fetchval("SELECT max(ended_at) FROM attempts")
+    took = (last - start).total_seconds()
+    used = _cpu(workers)
+    await connection.close()
+    _report(f"Crier, {len(workers)} workers", late, asked.posts / took)
+    for name, seconds in used.items():
+        print(f"    CPU {name:10} {1000 * (seconds - before[name]) / asked.posts:6.2f} ms per post")
+
+
+async def _do_nothing(url: str, asked: argparse.Namespace) -> None:
+    """As many empty jobs, due evenly over the same time, by one process of pgqueuer that may do them side by side."""
+    from pgqueuer import PgQueuer
+    from pgqueuer.db import AsyncpgDriver
+    from pgqueuer.queries import Queries
+
+    connection = await asyncpg.connect(url)
+    queries = Queries(AsyncpgDriver(connection))
+    await queries.install(create_schema=False)
+    late: list[float] = []
+    manager = PgQueuer(AsyncpgDriver(await asyncpg.connect(url)))
+
+    @manager.entrypoint("nothing")
+    async def nothing(job: Any) -> None:
+        late.append((datetime.now(UTC) - job.execute_after).total_seconds())
+
+    begin = datetime.now(UTC) + timedelta(seconds=3)
+    step = asked.seconds / asked.posts
+    for first in range(0, asked.posts, 1000):
+        size = min(1000, asked.posts - first)
+        since = begin - datetime.now(UTC)
+        delays = [since + timedelta(seconds=(first + n) * step) for n in range(size)]
+        await queries.enqueue(["nothing"] * size, [None] * size, [0] * size, delays)
+    running = asyncio.create_task(manager.run(batch_size=50))
+    while len(late) < asked.posts:
+        await asyncio.sleep(0.2)
+    took = (datetime.now(UTC) - begin).total_seconds()
+    manager.shutdown.set()
+    await running
+    _report("pgqueuer, empty jobs", late, asked.posts / took)
+
+
+async def _statements(
+    settings: dict[str, str], endpoints: Endpoints, url: str, accounts: list[tuple[Any, ...]]
+) -> float:
+    """What this process runs to claim and publish some posts that are all due: per post."""
+    connection = await asyncpg.connect(url)
+    await _insert(connection, accounts, SAMPLE, datetime.now(UTC) - timedelta(seconds=1), timedelta(seconds=1))
+    await connection.close()
+    async with open_backends(_read(settings), endpoints) as backends:
+        container = Container(_read(settings), endpoints, (KEY,), backends)
+        worker_id = new_id()
+        with tally_statements() as tally:
+            while claims := await container.claimer.claim_due(worker_id, limit=20):
+                await asyncio.gather(*(container.publisher.publish(claim) for claim in claims))
+            await backends.transactions.close()
+            await backends.outbox.close()
+    return tally.statements / SAMPLE
+
+
+async def _connect_people(settings: dict[str, str], endpoints: Endpoints) -> list[tuple[Any, ...]]:
+    """People with one account on each platform: (user, account, platform)."""
+    made = []
+    async with open_backends(_read(settings), endpoints) as backends:
+        container = Container(_read(settings), endpoints, (KEY,), backends)
+        for number in range(PEOPLE):
+            user = new_id()
+            async with backends.database.begin() as c:
+                await insert_user(c, user_id=user, name=f"Person {number}", role=Role.PERSON)
+            for platform in PLATFORMS:
+                profile = ConnectedProfile(f"{number}", f"p{number}", f"P {number}", None, Tokens("token"))
+                [account] = await container.accounts.store_profiles(user, platform, [profile])
+                made.append((user, account.id, platform))
+    return made
+
+
+async def _insert(
+    connection: Any,
+    accounts: list[tuple[Any, ...]],
+    posts: int,
+    start: datetime,
+    over: timedelta,
+) -> None:
+    """Posts as if they had been scheduled long ago, one target each."""
+    rows, targets, media = [], [], []
+    for number in range(posts):
+        user, account, platform = accounts[number % len(accounts)]
+        post, due = new_id(), start + over * number / posts
+        rows.append((post, user, f"Post {number}", "SCHEDULED", due, due, due))
+        targets.append((new_id(), post, account, user, platform.value, 0, due, "SCHEDULED", due))
+        if platform is Platform.INSTAGRAM:
+            media.append((new_id(), post, 0, "IMAGE", "https://example.com/picture.jpg"))
+    columns = ["id", "user_id", "caption", "status", "scheduled_at", "created_at", "updated_at"]
+    await connection.copy_records_to_table("posts", records=rows, columns=columns)
+    columns = ["id", "post_id", "account_id", "user_id", "platform", "position", "calendar_at", "status"]
+    await connection.copy_records_to_table("post_targets", records=targets, columns=[*columns, "next_attempt_at"])
+    await connection.copy_records_to_table("media", records=media, columns=["id", "post_id", "position", "kind", "url"])
+    await connection.execute("ANALYZE posts, post_targets, media")
+
+
+def _settings(folder: Path, endpoints: Endpoints, port: int) -> dict[str, str]:
+    base = f"http://127.0.0.1:{port}"
+    limits = {f"RATE_LIMIT_{p.value}": str(PLENTY) for p in Platform}
+    apps = {
+        f"{p.value}_{name}": value
+        for p in PLATFORMS
+        for name, value in (("CLIENT_ID", "us"), ("CLIENT_SECRET", "ours"), ("BASE_URL", base))
+    }
+    return {
+        "DATABASE_URL": endpoints.database_url,
+        "REDIS_URL": endpoints.redis_url,
+        "DATA_DIR": str(folder),
+        "SECRET_KEYS": KEY,
+        "DB_POOL_MIN": "2",
+        "DB_POOL_MAX": "12",
+        "LOG_FORMAT": "json",
+        "DAILY_LIMIT_INSTAGRAM": str(PLENTY),
+        **limits,
+        **apps,
+    }
+
+
+def _read(settings: dict[str, str]) -> Settings:
+    return Settings(_env_file=None, **{name.lower(): value for name, value in settings.items()})  # type: ignore[arg-type]
+
+
+@contextmanager
+def _running(module: str, *arguments: str, **environment: str) -> Iterator[psutil.Popen]:
+    command = [sys.executable, "-m", module, *arguments]
+    chosen = {"PATH": os.environ["PATH"], **environment}
+    process = psutil.Popen(command, env=chosen, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _cpu(workers: list[psutil.Popen]) -> dict[str, float]:
+    """CPU seconds so far, by what used them."""
+    ours = psutil.Process()
+    spent = {"workers": sum(_seconds(worker) for worker in workers), "PostgreSQL": 0.0, "platform": 0.0}
+    for child in ours.children(recursive=True):
+        command = " ".join(child.cmdline())
+        if "postgres" in command:
+            spent["PostgreSQL"] += _seconds(child)
+        elif "fast_platform" in command:
+            spent["platform"] += _seconds(child)
+    return spent
+
+
+def _seconds(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _report(name: str, late: list[float], per_second: float) -> None:
+    cuts = statistics.quantiles(late, n=100)
+    print(f"{name}: late by p50 {cuts[49]:.3f} s, p99 {cuts[98]:.3f} s; {per_second:.0f} per second")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--posts", type=int, default=10_000)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--workers", type=int, default=4)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
