@@ -12,6 +12,9 @@ from sqlalchemy import func, select
 
 from services.backends.database import Database
 
+_WOBBLE = timedelta(seconds=1)
+"""By less than this one reading may differ from the next only because a question took its time."""
+
 
 class DatabaseClock:
     """Tells `now`; it has to be set again now and then, for no two clocks run alike."""
@@ -21,13 +24,19 @@ class DatabaseClock:
         self._database = database
         self._wall = wall
         self._known: tuple[datetime, float] | None = None
+        self._told: datetime | None = None
 
     def now(self) -> datetime:
-        """The database's time, aware."""
+        """The database's time, aware; it stands still rather than go back a little, so that nothing ends before it
+        began."""
         if self._known is None:
             return self._wall()
-        moment, read_at = self._known
-        return moment + timedelta(seconds=time.monotonic() - read_at)
+        known, read_at = self._known
+        moment = known + timedelta(seconds=time.monotonic() - read_at)
+        if self._told is not None and timedelta(0) < self._told - moment < _WOBBLE:
+            return self._told
+        self._told = moment
+        return moment
 
     async def set(self) -> None:
         """Ask the database; its answer is taken for the time halfway between question and answer."""

@@ -151,6 +151,7 @@ class Target:
         ):
             return False
         row.status, row.next_attempt_at, row.checkpoint, row.step = TargetStatus.CANCELED, None, {}, None
+        row.lease += 1
         self.slot = "free"
         return True
 
