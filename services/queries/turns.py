@@ -111,7 +111,7 @@ async def find_next_due(c: AsyncConnection, *, without_users: Collection[UUID] =
 
 def _in_turn(without_users: Collection[UUID]) -> list[ColumnElement[bool]]:
     """Whose turn it can be: posts of an account go out one after the other, in order."""
-    return [IS_FREE, account_is_idle(), TARGETS.c.user_id != all_(listed(without_users))]
+    return [IS_FREE, account_is_idle(), _is_first(), TARGETS.c.user_id != all_(listed(without_users))]
 
 
 def account_is_idle() -> ColumnElement[bool]:
@@ -120,6 +120,18 @@ def account_is_idle() -> ColumnElement[bool]:
     is_publishing = other.c.lease_until.is_not(None) & (other.c.status == TargetStatus.PUBLISHING)
     is_busy = exists().where(is_publishing, other.c.account_id == TARGETS.c.account_id).correlate(TARGETS)
     return TARGETS.c.step_shows | ~is_busy
+
+
+def _is_first() -> ColumnElement[bool]:
+    """No earlier post of the account that was put off is due again: its own due time is later, its place is not."""
+    earlier = TARGETS.alias("first")
+    return ~exists().where(
+        earlier.c.account_id == TARGETS.c.account_id,
+        earlier.c.calendar_at < TARGETS.c.calendar_at,
+        earlier.c.next_attempt_at <= func.now(),
+        earlier.c.lease_until.is_(None),
+        earlier.c.waiting_code.in_(PUT_OFF),
+    ).correlate(TARGETS)
 
 
 def _queue_end() -> ColumnElement[datetime | None]:

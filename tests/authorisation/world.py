@@ -165,6 +165,7 @@ async def _fill(world: World) -> None:
     """One post of Ada's that has, over its three targets, something in every field; and what only operators see."""
     api, ada = world.api, world.ada
     much = {"avatar_url": "https://example.test/a.png", "expires_at": datetime.now(UTC) + timedelta(days=60)}
+    much |= {"expiry_warning": 7}
     for platform in Platform:
         world.accounts[platform] = await api.add_account(ada, platform, **much)
     world.post = await api.schedule(

@@ -170,6 +170,7 @@ async def test_a_breaker_is_opened_and_closed_by_keyboard_after_a_question(
         assert breaker_state(run) == "CLOSED"
 
         await page.keyboard.press("Enter")
+        await expect(page.get_by_role("dialog")).to_be_visible()
         await page.keyboard.press("Tab")
         await page.keyboard.press("Enter")
         await expect(card.locator(".badge")).to_contain_text("Open")
