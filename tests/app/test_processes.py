@@ -144,17 +144,17 @@ async def test_no_worker_is_missed_unnoticed(rig: Rig) -> None:
 
 async def test_a_worker_that_cannot_look_for_work_is_unfit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lives and beats, but every claim fails: whoever watches it should start it anew."""
-    monkeypatch.setattr("app.worker.LONGEST_SILENCE", timedelta(seconds=0.3))
+    monkeypatch.setattr("app.worker.LONGEST_SILENCE", timedelta(seconds=3))
     worker = rig.container.worker()
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(3.5)  # it has looked since it was made
     assert (await worker.check()).status is HealthStatus.OK
 
     async with rig.container.backends.database.begin() as c:
         await c.exec_driver_sql("ALTER TABLE post_targets RENAME TO post_targets_hidden")
     try:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(4.5)
         finding = await worker.check()
     finally:
         async with rig.container.backends.database.begin() as c:
