@@ -60,8 +60,10 @@ class LocalRun:
     def end(self) -> None:
         """Whatever still runs of it does so no longer."""
         if self.process.poll() is None:
+            family = self.family()
             self.process.kill()
             self.process.wait(10)
+            psutil.wait_procs(family, timeout=20)  # its servers end by themselves, and write until they have
 
 
 def servers_in(folder: Path) -> list[psutil.Process]:
