@@ -79,9 +79,7 @@ def cpu_of(root: psutil.Process) -> float:
 def _running(name: str, command: list[str], settings: dict[str, str]) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    if "-m" in command[:1] and "uvicorn" in command:
-        command = [*command, "--port", str(port)]
-    environment = {"PATH": os.environ["PATH"], "PORT": str(port), **settings}
+    environment = {"PATH": os.environ["PATH"], "PORT": str(port), "UVICORN_PORT": str(port), **settings}
     with subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             os.sched_setaffinity(process.pid, {_CORE})

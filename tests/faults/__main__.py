@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from random import Random
 
-from tests.faults.crowds import UNLIMITED, lost_races, overfull, race_cancels, sixty_at_once
+from tests.faults.crowds import CALM, UNLIMITED, eight_workers, lost_races, overfull, race_cancels, sixty_at_once
 from tests.faults.plans import draw_plan
 from tests.faults.runs import perform
 from tests.faults.stage import Servers, running_servers, set_stage
@@ -24,8 +24,6 @@ from tests.simulation.world import in_silence, simulate, violations
 FEWEST_KILLS = 70
 WINDOW = timedelta(seconds=20)
 LIMIT = 25
-CALM = timedelta(seconds=45)
-"""Nobody dies in a crowd: the product's own lease."""
 
 
 class ShortHour(Windowed):
@@ -80,15 +78,7 @@ async def runs(servers: Servers, seeds: list[int] | range) -> list[str]:
 
 async def sixty(servers: Servers) -> list[str]:
     """Sixty Instagram posts of one person at once, on eight workers."""
-    async with set_stage(
-        servers,
-        workers=8,
-        lease=CALM,
-        wiring=ShortHour,
-        direct=True,
-        daily_limit_instagram=UNLIMITED,
-        worker_concurrency=5,
-    ) as stage:
+    async with eight_workers(servers, ShortHour) as stage:
         crowd = await sixty_at_once(stage)
     shown = [sorted(caption for _, caption in crowd.shown[i : i + LIMIT]) for i in (0, 25, 50)]
     in_order = shown == [crowd.due[i : i + LIMIT] for i in (0, 25, 50)]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -9,18 +10,34 @@ from typing import Any
 
 from sqlalchemy import text
 
+from app.container import Container
 from services.domain.accounts import Account, Platform
 from services.domain.posts import PostState
 from services.domain.viewers import Viewer
 from tests.faults.nemeses import granted
 from tests.faults.runs import settle
-from tests.faults.stage import Stage
+from tests.faults.stage import Servers, Stage, set_stage
 
 UNLIMITED = 1_000_000
+CALM = timedelta(seconds=45)
+"""Nobody dies here: the product's own lease, so that a busy machine ends none."""
 AT_ONCE = 6
 """Posts that the programme schedules side by side."""
 SPACING = timedelta(milliseconds=12)
 """Between the times of two posts that race: about what one worker needs for one."""
+
+
+def eight_workers(servers: Servers, wiring: type[Container]) -> AbstractAsyncContextManager[Stage]:
+    """Where sixty at once go out: nothing but the person's hour binds them."""
+    return set_stage(
+        servers,
+        workers=8,
+        lease=CALM,
+        wiring=wiring,
+        direct=True,
+        daily_limit_instagram=UNLIMITED,
+        worker_concurrency=5,
+    )
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 from datetime import timedelta
 from random import Random
 
-from tests.faults.crowds import UNLIMITED, lost_races, overfull, race_cancels, sixty_at_once
+from tests.faults.crowds import CALM, UNLIMITED, eight_workers, lost_races, overfull, race_cancels, sixty_at_once
 from tests.faults.plants import Hesitant
 from tests.faults.stage import Servers, set_stage
 from tests.faults.wiring import Windowed
 
 LIMIT = 25
 WINDOW = timedelta(seconds=6)
-CALM = timedelta(seconds=45)
-"""Nobody dies here: the product's own lease, so that a busy machine ends none."""
 
 
 class ShortHour(Windowed):
@@ -22,15 +20,7 @@ class ShortHour(Windowed):
 
 async def test_sixty_at_once_go_out_in_order_and_25_in_any_hour(servers: Servers) -> None:
     """Eight workers: the first 25, then the next, then the rest; none fails."""
-    async with set_stage(
-        servers,
-        workers=8,
-        lease=CALM,
-        wiring=ShortHour,
-        direct=True,
-        daily_limit_instagram=UNLIMITED,
-        worker_concurrency=5,
-    ) as stage:
+    async with eight_workers(servers, ShortHour) as stage:
         crowd = await sixty_at_once(stage)
 
     assert (crowd.restless, crowd.statuses) == ([], {"PUBLISHED": 60})
@@ -41,15 +31,7 @@ async def test_sixty_at_once_go_out_in_order_and_25_in_any_hour(servers: Servers
 
 async def test_a_limit_that_looks_and_then_takes_is_found(servers: Servers) -> None:
     """Planted: more than 25 in an hour."""
-    async with set_stage(
-        servers,
-        workers=8,
-        lease=CALM,
-        wiring=Hesitant,
-        direct=True,
-        daily_limit_instagram=UNLIMITED,
-        worker_concurrency=5,
-    ) as stage:
+    async with eight_workers(servers, Hesitant) as stage:
         crowd = await sixty_at_once(stage, enough=LIMIT + 1)
 
     assert overfull(crowd, limit=LIMIT, window=timedelta(hours=1)) != []
