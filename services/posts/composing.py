@@ -7,11 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.domain.accounts import Account, Platform
+from services.domain.accounts import Account
 from services.domain.drafts import MediaDraft, PostDraft, Rules, default_options
 from services.domain.edits import due_status
 from services.domain.errors import ErrorCode, Refused, UserError
 from services.domain.ids import new_id
+from services.domain.media_limits import MEDIA_LIMITS, shape_of
 from services.domain.posts import Media, PostTarget
 from services.domain.uploads import Upload
 from services.queries.accounts import find_accounts
@@ -51,7 +52,7 @@ class Composer:
 
         errors = [
             *self._rules().check(draft, accounts),
-            *_check_uploads(draft, uploads, {account.platform for account in accounts.values()}),
+            *_check_uploads(draft, uploads, list(accounts.values())),
         ]
         if keeps_time:
             errors = [error for error in errors if error.code is not ErrorCode.SCHEDULED_IN_PAST]
@@ -128,9 +129,9 @@ class Composer:
 
 
 def _check_uploads(
-    draft: PostDraft, uploads: Mapping[UUID, Upload], platforms: Collection[Platform]
+    draft: PostDraft, uploads: Mapping[UUID, Upload], accounts: Collection[Account]
 ) -> Iterator[UserError]:
-    """An upload is the person's own, is what the draft says it is, and is of a type that every platform takes."""
+    """An upload is the person's own, is what the draft says it is, and is such as every account's platform takes."""
     for index, medium in enumerate(draft.media):
         if medium.upload_id is None:
             continue
@@ -141,7 +142,20 @@ def _check_uploads(
         if upload.kind is not medium.kind:
             message = f"This upload is of kind {upload.kind}, not {medium.kind}."
             yield UserError(ErrorCode.MEDIA_NOT_SUPPORTED, message, f"media.{index}.kind")
-        for platform in sorted(platforms):
-            if not upload.type.is_taken_by(platform):
-                message = f"{platform.label} takes no {upload.type.value}."
-                yield UserError(ErrorCode.MEDIA_NOT_SUPPORTED, message, f"media.{index}.mediaId")
+            continue
+        for code, message in _find_misfits(draft, upload, accounts):
+            yield UserError(code, message, f"media.{index}.mediaId")
+
+
+def _find_misfits(draft: PostDraft, upload: Upload, accounts: Collection[Account]) -> Iterator[tuple[ErrorCode, str]]:
+    """Where the upload is of a type, or of a measure, that a platform does not take: once for each, not per account."""
+    kinds = [medium.kind for medium in draft.media]
+    for platform in sorted({account.platform for account in accounts}):
+        if not upload.type.is_taken_by(platform):
+            yield ErrorCode.MEDIA_NOT_SUPPORTED, f"{platform.label} takes no {upload.type.value}."
+    shapes = {
+        shape_of(account.platform, draft.variant_for(account.id).options, kinds, upload.kind) for account in accounts
+    }
+    for shape in sorted(shape for shape in shapes if shape is not None):
+        for fault in MEDIA_LIMITS[shape].find_faults(upload):
+            yield ErrorCode.VALIDATION_FAILED, f"{shape} {fault}."
