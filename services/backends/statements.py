@@ -6,7 +6,6 @@ would cost the connection. So the time left goes down as asyncpg's own timeout, 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -77,7 +76,9 @@ class BoundedConnection(_Connection):
     patience: float = 30.0
     """Seconds after which a server that has not even applied its own statement timeout is given up."""
     is_suspect: bool = False
-    """Whether a statement got no answer in time: whoever takes the connection back sees first if it still lives."""
+    """Whether a statement ended otherwise than by the server's word: whoever takes the connection back sees first if
+    it still lives. asyncpg sends no Sync with what it prepares, so a statement that is prepared and then not run (its
+    time was over, a value did not fit) would stay open at the server, until it fails whoever comes next."""
 
     async def prepare(self, query: str, **options: Any) -> Any:
         """A prepared statement, bounded like everything else."""
@@ -137,9 +138,8 @@ class BoundedConnection(_Connection):
     @contextmanager
     def bounded(self, timeout: float | None = None) -> Iterator[float]:
         """The seconds a call may take; running over them is TimedOut, a broken socket is a lost connection."""
-        allowed = time_left(self.patience, headroom=HEADROOM) if timeout is None else timeout
         try:
-            yield allowed
+            yield time_left(self.patience, headroom=HEADROOM) if timeout is None else timeout
         except TimeoutError as error:
             self.is_suspect = True
             raise TimedOut("The database did not answer in the operation's time.") from error
@@ -149,8 +149,9 @@ class BoundedConnection(_Connection):
             raise asyncpg.InterfaceError("the connection was closed by the server") from error
         except OSError as error:
             raise asyncpg.ConnectionDoesNotExistError("the connection to the server broke") from error
-        except asyncio.CancelledError:
-            self.is_suspect = True
+        except BaseException as error:
+            has_answered = isinstance(error, asyncpg.PostgresError) and error.severity is not None
+            self.is_suspect = self.is_suspect or not has_answered
             raise
 
 
@@ -172,7 +173,8 @@ class BoundedStatement:
 
     def cursor(self, *args: Any) -> CursorFactory[asyncpg.Record]:
         """A cursor for rows that are streamed."""
-        return self._statement.cursor(*args, timeout=time_left(self._connection.patience, headroom=HEADROOM))
+        with self._connection.bounded() as timeout:
+            return self._statement.cursor(*args, timeout=timeout)
 
 
 class DirectStatement:

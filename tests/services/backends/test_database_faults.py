@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -9,13 +10,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.embedded import EmbeddedServers
 from services.backends.database import Database
-from services.backends.deadline import deadline_in
+from services.backends.deadline import current_deadline, deadline_in
 from services.backends.faults import DatabaseAway
+from services.backends.statements import BoundedConnection
 from services.domain.errors import CrierError, TimedOut
 from tests.faulty import FaultyNetwork
 from tests.services.backends.watching import backends_of, eventually
@@ -55,6 +59,54 @@ async def test_timed_out_connection_is_used_again(make_database: Any) -> None:
             await connection.execute(SLEEP)
     async with database.connect() as connection:
         assert await connection.scalar(pid) == before
+
+
+class Laggard(BoundedConnection):
+    """The event loop stands still between the preparation of a statement and its run, as on a machine without a free
+    core."""
+
+    async def prepare(self, query: str, **options: Any) -> Any:
+        """A prepared statement, later than wanted."""
+        statement = await super().prepare(query, **options)
+        if current_deadline() is not None:
+            time.sleep(SOON.total_seconds())
+        return statement
+
+
+async def time_is_over(database: Database) -> None:
+    with deadline_in(SOON):
+        async with database.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+
+async def value_does_not_fit(database: Database) -> None:
+    async with database.connect() as connection:
+        await connection.execute(text("SELECT CAST(:number AS int)"), {"number": 2**40})
+
+
+async def value_does_not_fit_a_finished_statement(database: Database) -> None:
+    await database.read_value("SELECT $1::int", (2**40,))
+
+
+@pytest.mark.parametrize("end", [time_is_over, value_does_not_fit, value_does_not_fit_a_finished_statement])
+async def test_statement_that_was_prepared_and_not_run_is_left_to_nobody(
+    make_database: Any, db: Database, end: Callable[[Database], Awaitable[None]]
+) -> None:
+    """The driver leaves it open at the server, where it would count as running and fail the connection's next user."""
+    database: Database = await make_database(
+        pool_min=1, pool_max=1, statement_timeout=SOON, application_name="prepared", connection_class=Laggard
+    )
+    with pytest.raises((TimedOut, DBAPIError, asyncpg.DataError)):
+        await end(database)
+
+    await eventually(lambda: database.usage().in_use == 0)
+    assert await backends_of(db, "prepared", "state <> 'idle'") == 0
+    await asyncio.sleep(2 * SOON.total_seconds())
+    for _ in range(3):
+        assert await database.read_value("SELECT $1::int", (1,)) == 1
+        async with database.connect() as connection:
+            assert await connection.scalar(text("SELECT 1")) == 1
+    assert await backends_of(db, "prepared") == 1
 
 
 async def test_cancelled_callers_leave_the_pool_whole(make_database: Any, db: Database) -> None:
