@@ -146,10 +146,12 @@ class Loaders:
 
     @cached_property
     def breakers(self) -> BatchLoader[str, BreakerStats | None]:
-        """By name."""
+        """By name; operators' doings by hand are shown to operators."""
 
         async def read(names: Sequence[str]) -> Mapping[str, BreakerStats]:
-            return dict(zip(names, await self._breakers.load_stats(names), strict=True))
+            found = await self._breakers.load_stats(names)
+            shown = found if self._owner is None else [stats.without_operators() for stats in found]
+            return dict(zip(names, shown, strict=True))
 
         return self._open("breakers", read, None)
 

@@ -49,7 +49,7 @@ class CircuitBreaker:
     threshold: int = strawberry.field(description="So many of them open it.")
     opened_at: datetime | None = strawberry.field(description="Since when it has been open; null while closed.")
     next_probe_at: datetime | None = strawberry.field(description="From when on one call passes to try.")
-    forced_by: str | None = strawberry.field(description="The operator who opened it by hand.")
+    forced_by: str | None = strawberry.field(description="The operator who opened it by hand; shown to operators.")
     last_transitions: list[Transition] = strawberry.field(description="Its last changes, the newest first.")
     is_stale: bool = strawberry.field(description="Whether this is one process's own memory, Redis being away.")
 

@@ -8,7 +8,7 @@ An operator may open a breaker, which then stays open until somebody closes or r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -84,6 +84,12 @@ class Transition:
     to_state: BreakerState
     at: datetime
     reason: str
+    by: str | None = None
+    """The operator who brought it about by hand, whom `reason` names too."""
+
+    def without_operator(self) -> "Transition":
+        """The same, naming nobody."""
+        return self if self.by is None else replace(self, reason=f"{self.reason.removesuffix(self.by)}hand", by=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +112,8 @@ class BreakerStats:
     """Seconds for which calls are turned away: 0 while they pass, None until an operator closes it."""
     is_stale: bool
     """True where Redis is away and this is one process's own memory."""
+
+    def without_operators(self) -> "BreakerStats":
+        """The same as those may see it whose posts wait for it: not who opened or closed it by hand."""
+        told = tuple(one.without_operator() for one in self.last_transitions)
+        return replace(self, forced_by=None, last_transitions=told)

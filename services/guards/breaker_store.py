@@ -136,7 +136,8 @@ def _snapshot(answer: bytes) -> Snapshot:
 
 
 def _transition(told: Mapping[str, Any]) -> Transition:
-    return Transition(BreakerState(told["from"]), BreakerState(told["to"]), _moment(told["at"]), told["reason"])
+    states = BreakerState(told["from"]), BreakerState(told["to"])
+    return Transition(*states, _moment(told["at"]), told["reason"], told.get("by"))
 
 
 def _moment(milliseconds: float) -> datetime:

@@ -39,15 +39,16 @@ local function read()
   end
 end
 
-local function move(to, reason, forced_by)
+local function move(to, reason, by)
   local history = cjson.decode(redis.call('HGET', key, 'history') or '[]')
-  change = {from = breaker.state, to = to, at = now, reason = reason}
+  change = {from = breaker.state, to = to, at = now, reason = by and reason .. ' by ' .. by or reason, by = by}
   table.insert(history, 1, change)
   history[HISTORY + 1] = nil
 
   local opened_at = breaker.opened_at
   if to == 'OPEN' then opened_at = now elseif to == 'CLOSED' then opened_at = nil end
   local failures = to == 'CLOSED' and 0 or breaker.failures
+  local forced_by = to == 'OPEN' and by or nil
   breaker = {
     state = to, generation = breaker.generation + 1, failures = failures, opened_at = opened_at, forced_by = forced_by,
   }
@@ -155,19 +156,19 @@ function asked.report()
 end
 
 function asked.open()
-  move('OPEN', 'opened by ' .. ask.by, ask.by)
+  move('OPEN', 'opened', ask.by)
   return true
 end
 
 function asked.close()
-  move('CLOSED', 'closed by ' .. ask.by)
+  move('CLOSED', 'closed', ask.by)
   return true
 end
 
 -- Closed, and nothing of the past remains.
 function asked.reset()
   redis.call('HDEL', key, 'history')
-  move('CLOSED', 'reset by ' .. ask.by)
+  move('CLOSED', 'reset', ask.by)
   return true
 end
 

@@ -19,7 +19,8 @@ async def test_breakers_are_opened_closed_and_reset(api: Api) -> None:
     """Everybody sees it on their accounts, and the audit log says who did it."""
     ada, root = await api.add_person(), await api.add_person("Root", role=Role.ADMIN)
     await api.add_account(ada, Platform.YOUTUBE)
-    seen = "{ accounts { nodes { circuitBreaker { name state } } } }"
+    shown = "circuitBreaker { name state forcedBy lastTransitions { reason } }"
+    seen = f"{{ accounts {{ nodes {{ {shown} }} }} }}"
     for name, state in (("open", "OPEN"), ("close", "CLOSED"), ("open", "OPEN"), ("reset", "CLOSED")):
         mutation = f"{name}CircuitBreaker"
         answered = "circuitBreaker { name state forcedBy lastTransitions { from to reason at } } userErrors { code }"
@@ -28,8 +29,12 @@ async def test_breakers_are_opened_closed_and_reset(api: Api) -> None:
         assert answer["userErrors"] == []
         assert answer["circuitBreaker"]["state"] == state
         assert answer["circuitBreaker"]["forcedBy"] == (user_id(root) if state == "OPEN" else None)
-        nodes = (await api.data(seen, ada))["accounts"]["nodes"]
-        assert nodes == [{"circuitBreaker": {"name": "youtube-api", "state": state}}]
+        [node] = (await api.data(seen, ada))["accounts"]["nodes"]
+        history = answer["circuitBreaker"]["lastTransitions"]
+        reasons = [{"reason": one["reason"].replace(user_id(root), "hand")} for one in history]
+        told = {"name": "youtube-api", "state": state, "forcedBy": None, "lastTransitions": reasons}
+        assert node["circuitBreaker"] == told
+        assert "by hand" in reasons[0]["reason"]
     log = (await api.data(AUDIT, root))["auditLog"]
     assert log["totalCount"] == 4
     assert [entry["action"] for entry in log["nodes"]] == [
