@@ -102,6 +102,7 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
             *metrics_routes(metrics, container.standing, token=secret_of(settings.metrics_token)),
         ],
     )
+    await authenticator.open()
     try:
         yield Api(app, streams, container)
     finally:

@@ -5,39 +5,36 @@ No header is nobody, which is allowed here; a header that is not right is UNAUTH
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
 from uuid import UUID
 
 import structlog
 
 from app.doorkeeping import Doorkeeper
 from app.jwts import JwtVerifier
+from app.remembering import Remembered
 from services.backends.database import Database
 from services.backends.deadline import extra_time
+from services.backends.troubles import Trouble
 from services.domain.credentials import PresentedKey, read_api_key
-from services.domain.errors import CrierError, Overloaded, TimedOut, Unauthenticated, Unavailable, Unproven
-from services.domain.viewers import User, Viewer
+from services.domain.errors import CrierError, Unauthenticated, Unproven
+from services.domain.viewers import Role, Scope, User, Viewer
 from services.queries.users import StoredCredential, find_credential, find_user_by_subject, touch_credentials
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _log = structlog.get_logger(__name__)
 
-_KEPT = 10_000
 _WRITE_PATIENCE = timedelta(seconds=2)
-_DATABASE_TROUBLE = (Unavailable, TimedOut, Overloaded)
+_ASK_AGAIN_EVERY = 60.0
+"""Seconds."""
 
 
 class Authenticator:
     """Turns credentials into viewers.
 
-    What the database says about a credential is believed for `fresh_for`: so long may a revoked key still work. While
-    the database is away, what it said last is believed for `stale_for`, so that operators can still look.
+    What the database says about a credential holds for some seconds, and while it is away for hours: see
+    `app.remembering`.
     """
 
     def __init__(
@@ -47,8 +44,6 @@ class Authenticator:
         jwts: JwtVerifier | None,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
-        fresh_for: timedelta = timedelta(seconds=4),
-        stale_for: timedelta = timedelta(minutes=5),
         touch_every: timedelta = timedelta(minutes=1),
         doorkeeper: Doorkeeper | None = None,
     ) -> None:
@@ -56,10 +51,11 @@ class Authenticator:
         self._database = database
         self._jwts = jwts
         self._now = now
-        self._keys = _Remembered[UUID, StoredCredential](clock=clock, fresh_for=fresh_for, stale_for=stale_for)
-        self._subjects = _Remembered[str, User](clock=clock, fresh_for=fresh_for, stale_for=stale_for)
+        self._keys = Remembered[UUID, StoredCredential](self._read_key, clock=clock)
+        self._subjects = Remembered[str, User](self._read_subject, clock=clock)
         self._doorkeeper = doorkeeper
         self._touches = _Touches(database=database, now=now, clock=clock, every=touch_every)
+        self._asking: asyncio.Task[None] | None = None
 
     async def identify(self, authorization: str | None, address: str | None = None) -> Viewer | None:
         """The viewer behind an `Authorization` header; None without one.
@@ -73,9 +69,33 @@ class Authenticator:
             return await self._look_at(authorization)
         return await self._doorkeeper.admit(authorization, address, self._look_at)
 
+    async def open(self) -> None:
+        """Ask about operators again and again from now on, so that they are known when the database goes away."""
+        self._asking = asyncio.create_task(self._keep_asking())
+
     async def close(self) -> None:
         """Write down what was used since the last time."""
+        if self._asking is not None:
+            self._asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._asking
         await self._touches.write()
+
+    async def ask_again(self) -> None:
+        """Ask the database about the operators who were here. Raises what the database raises."""
+        await self._keys.ask_again(lambda stored: stored.user.role is Role.ADMIN and stored.scope is Scope.ADMIN)
+        await self._subjects.ask_again(lambda user: user.role is Role.ADMIN)
+
+    async def _keep_asking(self) -> None:
+        trouble = Trouble("auth.not_asked_again")
+        while True:
+            await asyncio.sleep(_ASK_AGAIN_EVERY)
+            try:
+                await self.ask_again()
+            except Exception as error:
+                trouble.note(error)
+            else:
+                trouble.end()
 
     async def _look_at(self, authorization: str) -> Viewer:
         scheme, _, token = authorization.partition(" ")
@@ -86,7 +106,7 @@ class Authenticator:
         return await (self._identify_key(key) if key is not None else self._identify_jwt(token))
 
     async def _identify_key(self, key: PresentedKey) -> Viewer:
-        stored = await self._keys.get(key.key_id, self._read_key)
+        stored = await self._keys.get(key.key_id)
         if stored is None or not key.matches(stored.secret_hash):
             raise Unproven("The API key is not valid.")
         if not stored.holds(self._now()):
@@ -98,7 +118,7 @@ class Authenticator:
         if self._jwts is None:
             raise Unproven("The API key is not valid.")
         claims = await self._jwts.verify(token)
-        user = await self._subjects.get(claims.subject, self._read_subject)
+        user = await self._subjects.get(claims.subject)
         if user is None:
             raise Unauthenticated("The token is not valid.")
         return Viewer(user, claims.scope, "jwt", claims.expires_at)
@@ -110,41 +130,6 @@ class Authenticator:
     async def _read_subject(self, subject: str) -> User | None:
         async with self._database.connect() as connection:
             return await find_user_by_subject(connection, subject)
-
-
-@dataclass(frozen=True, slots=True)
-class _Memory(Generic[V]):
-    value: V | None
-    at: float
-
-
-class _Remembered(Generic[K, V]):
-    """What the database said lately, absence included; the least used is forgotten first."""
-
-    def __init__(self, *, clock: Callable[[], float], fresh_for: timedelta, stale_for: timedelta) -> None:
-        self._clock = clock
-        self._fresh_for = fresh_for.total_seconds()
-        self._stale_for = stale_for.total_seconds()
-        self._memories: OrderedDict[K, _Memory[V]] = OrderedDict()
-
-    async def get(self, key: K, read: Callable[[K], Awaitable[V | None]]) -> V | None:
-        """What was read of `key` a moment ago, or now."""
-        memory = self._memories.get(key)
-        if memory is not None and self._clock() - memory.at < self._fresh_for:
-            self._memories.move_to_end(key)
-            return memory.value
-        asked_at = self._clock()  # before the question: what was asked earlier must not look fresher
-        try:
-            value = await read(key)
-        except _DATABASE_TROUBLE:
-            if memory is None or memory.value is None or self._clock() - memory.at >= self._stale_for:
-                raise
-            return memory.value
-        self._memories[key] = _Memory(value, asked_at)
-        self._memories.move_to_end(key)
-        if len(self._memories) > _KEPT:
-            self._memories.popitem(last=False)
-        return value
 
 
 class _Touches:

@@ -1,20 +1,21 @@
 """Who is asking, by API key."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import text
 
 from app.auth import Authenticator
 from services.backends.database import Database
-from services.domain.credentials import mint_api_key
+from services.domain.credentials import mint_api_key, read_api_key
 from services.domain.errors import Unauthenticated, Unavailable
 from services.domain.viewers import Role, Scope
+from services.queries.users import revoke_key
 from tests.app.edge.conftest import Edge
-from tests.faulty import network_before_postgres, through
+from tests.faulty import FaultyNetwork, network_before_postgres, through
 
 MakeKey = Callable[..., Awaitable[str]]
 
@@ -123,28 +124,98 @@ async def test_new_key_is_known_soon_after_it_was_not(
     assert await authenticator.identify(header)
 
 
-async def test_known_key_still_works_while_the_database_is_away(
-    database_url: str, database: Database, a_key: MakeKey, clock: Clock
-) -> None:
-    """For some minutes, so that operators can look; unknown keys get UNAVAILABLE, not a verdict."""
+class Behind(NamedTuple):
+    """An authenticator, and the network between it and the database."""
+
+    authenticator: Authenticator
+    network: FaultyNetwork
+
+    def lose_database(self) -> None:
+        """From now on nobody answers."""
+        self.network.hang()
+        self.network.cut()
+
+
+@pytest.fixture
+async def behind(database_url: str, database: Database, clock: Clock) -> AsyncIterator[Behind]:
+    """With the test's clock."""
     async with network_before_postgres(database_url) as network:
-        behind = Database(url=through(database_url, network), pool_min=1, pool_max=2)
-        await behind.open()
-        authenticator = Authenticator(database=behind, jwts=None, now=clock.now, clock=clock)
-        known, unknown = f"Bearer {await a_key()}", f"Bearer {await a_key()}"
-        assert await authenticator.identify(known)
-        network.hang()
-        network.cut()
-        clock.time += 10
-        assert await authenticator.identify(known)
-        with pytest.raises(Unavailable):
-            await authenticator.identify(unknown)
-        clock.time += 300
-        with pytest.raises(Unavailable):
-            await authenticator.identify(known)
+        pool = Database(url=through(database_url, network), pool_min=1, pool_max=2)
+        await pool.open()
+        yield Behind(Authenticator(database=pool, jwts=None, now=clock.now, clock=clock), network)
         network.heal()
         network.cut()
-        await behind.close()
+        await pool.close()
+
+
+async def test_known_key_still_works_while_the_database_is_away(behind: Behind, a_key: MakeKey, clock: Clock) -> None:
+    """For half a day, so that operators can look and act; unknown keys get UNAVAILABLE, not a verdict."""
+    known, unknown = f"Bearer {await a_key()}", f"Bearer {await a_key()}"
+    ends_soon = f"Bearer {await a_key(expires_at=clock.now() + timedelta(hours=1))}"
+    for key in (known, ends_soon):
+        assert await behind.authenticator.identify(key)
+    behind.lose_database()
+    for hours in (0.01, 5, 6.9):
+        clock.time += hours * 3_600
+        assert await behind.authenticator.identify(known)
+    with pytest.raises(Unauthenticated):  # an end that is known needs nobody to ask
+        await behind.authenticator.identify(ends_soon)
+    with pytest.raises(Unavailable):
+        await behind.authenticator.identify(unknown)
+    clock.time += 0.1 * 3_600
+    with pytest.raises(Unavailable):
+        await behind.authenticator.identify(known)
+
+
+async def test_key_of_long_ago_is_not_believed_when_the_database_goes(
+    behind: Behind, a_key: MakeKey, clock: Clock
+) -> None:
+    """It may have been revoked since, while others were still answered."""
+    seldom, often = f"Bearer {await a_key()}", f"Bearer {await a_key()}"
+    await behind.authenticator.identify(seldom)
+    clock.time += 301
+    await behind.authenticator.identify(often)
+    behind.lose_database()
+    clock.time += 10
+    assert await behind.authenticator.identify(often)
+    with pytest.raises(Unavailable):
+        await behind.authenticator.identify(seldom)
+
+
+async def test_operators_are_asked_about_again_and_so_known_when_it_matters(
+    behind: Behind, database: Database, a_key: MakeKey, clock: Clock
+) -> None:
+    """Whoever looked in once today is let in when the database is gone, unless the key was revoked before that."""
+    idle, revoked = [f"Bearer {await a_key(role=Role.ADMIN, scope=Scope.ADMIN)}" for _ in range(2)]
+    person = f"Bearer {await a_key()}"
+    for key in (idle, revoked, person):
+        assert await behind.authenticator.identify(key)
+    ended = read_api_key(revoked.removeprefix("Bearer "))
+    assert ended is not None
+    async with database.begin() as connection:
+        await revoke_key(connection, ended.key_id, clock.now())
+    clock.time += 5 * 3_600
+    await behind.authenticator.ask_again()
+    behind.lose_database()
+    clock.time += 3_600
+    assert await behind.authenticator.identify(idle)
+    with pytest.raises(Unauthenticated):
+        await behind.authenticator.identify(revoked)
+    with pytest.raises(Unavailable):
+        await behind.authenticator.identify(person)
+
+
+async def test_silence_before_the_database_goes_counts_against_everybody(
+    behind: Behind, a_key: MakeKey, clock: Clock
+) -> None:
+    """Where nobody came for hours, one key is asked about all the same: half a day begins when nobody answers."""
+    key = f"Bearer {await a_key()}"
+    await behind.authenticator.identify(key)
+    clock.time += 10 * 3_600
+    await behind.authenticator.ask_again()
+    behind.lose_database()
+    clock.time += 11 * 3_600
+    assert await behind.authenticator.identify(key)
 
 
 async def test_use_of_keys_is_written_down_together_and_lazily(

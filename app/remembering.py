@@ -1,0 +1,87 @@
+"""What the database said lately, and for how long that is believed once it can no longer be asked.
+
+While it answers, its word holds for `fresh_for`: so long may a revoked key still work. While it does not, its last word
+holds on, so that operators can look and act when it matters most. Nobody can know then whether it would still say the
+same: a key may have been revoked just before, or by a process that still reaches the database. So a word is believed
+only if it was given within `stale_for` before the database was last heard on anything, and for `away_for` after that.
+`ask_again`, called once a minute, keeps both from growing old unnoticed, whether or not anybody comes.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from services.domain.errors import Overloaded, TimedOut, Unavailable
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_KEPT = 10_000
+_ASKED_AGAIN = 100
+"""So many at a time, those first that came last."""
+_DATABASE_TROUBLE = (Unavailable, TimedOut, Overloaded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory(Generic[V]):
+    value: V | None
+    at: float
+
+
+class Remembered(Generic[K, V]):
+    """What `read` said of each key, absence included; the least used is forgotten first."""
+
+    def __init__(
+        self,
+        read: Callable[[K], Awaitable[V | None]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        fresh_for: timedelta = timedelta(seconds=4),
+        stale_for: timedelta = timedelta(minutes=5),
+        away_for: timedelta = timedelta(hours=12),
+    ) -> None:
+        self._read = read
+        self._clock = clock
+        self._fresh_for = fresh_for.total_seconds()
+        self._stale_for = stale_for.total_seconds()
+        self._away_for = away_for.total_seconds()
+        self._memories: OrderedDict[K, _Memory[V]] = OrderedDict()
+        self._heard_at = float("-inf")
+
+    async def get(self, key: K) -> V | None:
+        """What was read of `key` a moment ago, or now. Raises what `read` raises where that is not to be believed."""
+        memory = self._memories.get(key)
+        if memory is not None and self._clock() - memory.at < self._fresh_for:
+            self._memories.move_to_end(key)
+            return memory.value
+        try:
+            value = await self._ask(key)
+        except _DATABASE_TROUBLE:
+            if memory is None or memory.value is None or not self._is_believed(memory):
+                raise
+            return memory.value
+        self._memories.move_to_end(key)
+        if len(self._memories) > _KEPT:
+            self._memories.popitem(last=False)
+        return value
+
+    async def ask_again(self, is_wanted: Callable[[V], bool]) -> None:
+        """Read anew what is wanted, and in any case something. Raises what `read` raises."""
+        newest_first = list(reversed(self._memories.items()))
+        wanted = [key for key, memory in newest_first if memory.value is not None and is_wanted(memory.value)]
+        for key in wanted[:_ASKED_AGAIN] or [key for key, _ in newest_first[:1]]:
+            await self._ask(key)
+
+    async def _ask(self, key: K) -> V | None:
+        asked_at = self._clock()  # before the question: what was asked earlier must not look fresher
+        value = await self._read(key)
+        self._memories[key] = _Memory(value, asked_at)
+        self._heard_at = max(self._heard_at, asked_at)
+        return value
+
+    def _is_believed(self, memory: _Memory[V]) -> bool:
+        was_recent = self._heard_at - memory.at < self._stale_for
+        return was_recent and self._clock() - self._heard_at < self._away_for
