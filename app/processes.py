@@ -16,7 +16,7 @@ from app.foundations import utc_now
 from app.keyring import find_secret_keys
 from app.log import configure_logging
 from app.parts import PLAIN, Parts
-from app.revisions import check_revision
+from app.revisions import check_revision, check_road
 from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
 from app.shutdown import stop_on_signals
@@ -83,6 +83,7 @@ def migrate_only(settings: Settings, revision: str, *, may_lose_data: bool) -> b
     from app.migrating import migrate_database
 
     start_logging(settings)
+    check_road(through_pgbouncer=settings.db_through_pgbouncer)
     with endpoints_of(settings) as endpoints:
         return run_loop(migrate_database(endpoints.database_url, revision=revision, may_lose_data=may_lose_data))
 
@@ -135,6 +136,7 @@ async def open_migrated(
     if migrates or settings.database_url is None:
         from app.migrating import migrate_database  # a process that does not migrate need not carry it
 
+        check_road(through_pgbouncer=settings.db_through_pgbouncer)
         await migrate_database(endpoints.database_url)
     async with open_backends(settings, endpoints, parts) as backends:
         async with backends.database.connect() as c:

@@ -25,6 +25,16 @@ def newest_revision() -> str:
     return list_revisions()[-1]
 
 
+def check_road(*, through_pgbouncer: bool) -> None:
+    """Raises MigrationRefused where migrations would go through PgBouncer: the lock that keeps two of them apart is the
+    session's, and PgBouncer gives every transaction another one."""
+    if through_pgbouncer:
+        raise MigrationRefused(
+            "migrations do not go through PgBouncer: for this command set DATABASE_URL to PostgreSQL itself,"
+            " and DB_THROUGH_PGBOUNCER=false"
+        )
+
+
 def check_revision(found: str | None) -> None:
     """Raises MigrationRefused where the database is older than this code; a newer one is for the code that follows."""
     known = list_revisions()

@@ -3,7 +3,6 @@
 import time
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import orjson
@@ -27,13 +26,19 @@ _TRUSTED_IDLE = 30.0
 """Seconds after which an idle connection is asked before it is handed out; a closed socket is noticed unasked."""
 _RECYCLED_AFTER = 1800
 """Seconds after which a connection is replaced: server processes grow with what they have seen."""
+_PLANNING = {"jit": "off"}
+"""Compiling pays for reports, never for a page of posts."""
+_WATCHING = {"client_connection_check_interval": "2000"}
+"""Milliseconds after which a server process notices that whoever asked is gone."""
 
 
 class Connector:
     """Opens connections and counts those that are open.
 
     Through PgBouncer, which pools whole transactions, a connection may not carry settings or named statements from one
-    transaction to the next: there the limits are set in each transaction, and reads rely on the client's own timeout.
+    transaction to the next, but for those few settings that PgBouncer carries itself. There the limits are set in each
+    transaction, reads rely on the client's own timeout, and statements have no name: asyncpg sends such a one anew with
+    each run, so that no server has to have seen it, and none keeps it.
     """
 
     def __init__(
@@ -84,7 +89,7 @@ class Connector:
 
     def limits_in_transaction(self, timeout: float | None) -> str:
         """`SET LOCAL` commands for a transaction that has `timeout` seconds left; empty where the session's hold."""
-        limits = dict(self._limits) if self._through_pgbouncer else {}
+        limits = self._limits | _PLANNING if self._through_pgbouncer else {}
         if timeout is not None and timeout < self.statement_timeout.total_seconds():
             limits["statement_timeout"] = _milliseconds(timedelta(seconds=timeout))
         return "".join(f"; SET LOCAL {name} = {value}" for name, value in limits.items())
@@ -100,7 +105,9 @@ class Connector:
             )
         self.open_connections += 1
         connection.add_termination_listener(self._forget)
-        connection.patience = self.statement_timeout.total_seconds() + _GIVEN_UP_AFTER
+        connection.patience = self.statement_timeout.total_seconds()
+        if not self._through_pgbouncer:  # the server has a limit of its own, and says so first
+            connection.patience += _GIVEN_UP_AFTER
         if self._server_version is None and not self._through_pgbouncer:
             self._server_version = connection.get_server_version().major
             for name, value in self._newer_settings().items():
@@ -111,16 +118,10 @@ class Connector:
         self.open_connections -= 1
 
     def _session_settings(self) -> dict[str, str]:
+        carried = {"application_name": self._application_name, "timezone": "UTC"}
         if self._through_pgbouncer:
-            return {}
-        return self._limits | {
-            "application_name": self._application_name,
-            "client_connection_check_interval": "2000",
-            "timezone": "UTC",
-            # Compiling pays for reports, never for a page of posts.
-            "jit": "off",
-            **self._newer_settings(),
-        }
+            return carried
+        return carried | self._limits | _PLANNING | _WATCHING | self._newer_settings()
 
     def _newer_settings(self) -> dict[str, str]:
         """What only newer servers know; nothing until the first connection has shown how new this one is."""
@@ -134,7 +135,7 @@ class Connector:
             return {"max_cacheable_statement_size": 0, "max_cached_statement_lifetime": 0}
         return {
             "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: f"crier_{uuid4().hex}",
+            "prepared_statement_name_func": str,
             "statement_cache_size": 0,
         }
 

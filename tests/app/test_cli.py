@@ -91,6 +91,13 @@ def test_a_database_that_is_not_there_is_one_line(crier: Crier) -> None:
     assert "Traceback" not in failed.stderr, failed.stderr
 
 
+def test_migrations_do_not_go_through_pgbouncer(crier: Crier, empty_database_url: str) -> None:
+    """Their lock is a session's, of which there is none: the database is left as it is."""
+    refused = crier("migrate", DATABASE_URL=empty_database_url, DB_THROUGH_PGBOUNCER="true")
+    assert (refused.returncode, "PgBouncer" in refused.stderr) == (2, True)
+    assert "no revision" in crier("serve", DATABASE_URL=empty_database_url).stderr
+
+
 def test_a_database_that_was_never_migrated_is_one_line(crier: Crier, empty_database_url: str) -> None:
     """Nothing is begun on tables that are not there; going down is never an accident."""
     failed = crier("serve", DATABASE_URL=empty_database_url)

@@ -164,25 +164,6 @@ async def test_every_session_has_its_limits(make_database: Any) -> None:
                 assert await connection.scalar(text(f"SHOW {name}")) == value
 
 
-async def test_through_pgbouncer_nothing_outlives_a_transaction(make_database: Any) -> None:
-    """No startup settings, no statement name used twice; limits are set in each transaction instead."""
-    database: Database = await make_database(pool_min=1, pool_max=1, through_pgbouncer=True)
-    async with database.connect() as connection:
-        assert await connection.scalar(text("SHOW statement_timeout")) == "0"
-        assert await connection.scalar(text("SHOW application_name")) == ""
-        names = [
-            await connection.scalar(text("SELECT max(name) FROM pg_prepared_statements WHERE name LIKE 'crier_%'"))
-            for _ in range(2)
-        ]
-        assert None not in names
-        assert names[0] != names[1]
-    async with database.begin() as connection:
-        assert await connection.scalar(text("SHOW statement_timeout")) == "5s"
-        assert await connection.scalar(text("SHOW lock_timeout")) == "1s"
-    async with database.connect() as connection:
-        assert await connection.scalar(text("SHOW statement_timeout")) == "0"
-
-
 async def test_surplus_connections_close_when_a_burst_is_over(
     make_database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
