@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from services.backends.redis_pools import check_url as check_redis_url
+
 SHORTEST_SECRET = 32
 """Characters; what a person thinks up is guessed."""
 
@@ -58,8 +60,7 @@ def _check_store(value: str) -> str:
 
 
 def _check_redis(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must begin with redis://, rediss:// or unix://")
+    check_redis_url(value.get_secret_value())
     return value
 
 

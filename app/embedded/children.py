@@ -121,12 +121,12 @@ def start_child(
             user=user.uid,
             group=user.gid,
             extra_groups=user.extra_groups,
-            preexec_fn=_end_with_parent(stop_signal),  # noqa: PLW1509 — two system calls, no lock to wait for
+            preexec_fn=ending_with_parent(stop_signal),  # noqa: PLW1509 — two system calls, no lock to wait for
         )
     return Child(name=name, process=process, log=log, stop_signal=stop_signal)
 
 
-def _end_with_parent(stop_signal: signal.Signals) -> Callable[[], None]:
+def ending_with_parent(stop_signal: signal.Signals) -> Callable[[], None]:
     """Make what a new child does last before its program begins: ask for `stop_signal` at the death of its parent.
 
     `preexec_fn` runs after the change of user, which would clear the request.

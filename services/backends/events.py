@@ -1,7 +1,8 @@
 """Events on their way to people who watch: Redis pub/sub, one listening connection per process.
 
 Pub/sub may lose what is said while a connection is down. So whoever listens gets a `Gap` in place of what may be
-missing, and reads the current state anew.
+missing, and reads the current state anew. The listening connection also is the one that never sleeps: it sees when the
+Redis behind the address is another one than before (started anew, or a replica in the place of its master).
 """
 
 import asyncio
@@ -13,13 +14,11 @@ from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
-from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from services.backends.redis import RedisGate
+from services.backends.redis_pools import make_pool
 
 _ACKNOWLEDGED_WITHIN = 1.0
 """Seconds a new subscriber waits for Redis; after that it gets a Gap once Redis listens."""
@@ -81,13 +80,12 @@ class EventBus:
         self._gate = gate
         self._queue_size = queue_size
         # RESP2: everything that arrives is a plain array. No read time-out: the pings tell.
-        self._connections = ConnectionPool.from_url(
-            url, protocol=2, socket_timeout=None, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
-        )
+        self._connections = make_pool(url, protocol=2, socket_timeout=None, socket_connect_timeout=1.0)
         self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._channels: dict[str, _Channel] = {}
         self._connection: AbstractConnection | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._met: bytes | None = None
         self._is_closed = False
 
     async def open(self) -> None:
@@ -100,6 +98,7 @@ class EventBus:
         if self._listener is not None:
             self._listener.cancel()
             await asyncio.wait({self._listener})
+        await self._connections.aclose()
         for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
                 subscription.offer(None)
@@ -161,6 +160,7 @@ class EventBus:
             connection: AbstractConnection = self._connections.make_connection()  # type: ignore[no-untyped-call] # theirs
             try:
                 await connection.connect()  # type: ignore[no-untyped-call] # theirs
+                await self._meet(connection)
                 pause = _FIRST_PAUSE
                 await self._serve(connection)
             except (RedisError, OSError):
@@ -172,6 +172,19 @@ class EventBus:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
+    async def _meet(self, connection: AbstractConnection) -> None:
+        """See whether this is the Redis of before: another may not have heard the last words that were said to that
+        one, and they may have ended something that was cached."""
+        async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
+            await connection.send_command("INFO", "server", check_health=False)
+            try:
+                told = await connection.read_response()
+            except ResponseError:  # we may not ask
+                return
+        before, self._met = self._met, next(line for line in told.splitlines() if line.startswith(b"run_id:"))
+        if before not in (None, self._met):
+            await self._gate.forget_cached()
+
     async def _serve(self, connection: AbstractConnection) -> None:
         """Subscribe to every channel that has subscribers, then pass on what arrives until the connection breaks."""
         self._connection = connection
@@ -180,7 +193,7 @@ class EventBus:
             await self._send("SUBSCRIBE", *self._subscriptions)
         pinging = asyncio.create_task(self._ping())
         try:
-            while True:
+            while not self._is_closed:
                 async with asyncio.timeout(_SILENT_FOR):
                     words = await connection.read_response(disconnect_on_error=False)
                 if isinstance(words, list):  # a ping before any subscription is answered by a plain string

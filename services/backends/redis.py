@@ -8,14 +8,13 @@ from contextvars import Context
 from datetime import timedelta
 from typing import TypeVar
 
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.backends.redis_pools import make_pool
 from services.backends.tags import EVERYTHING, tag_key
 from services.domain.errors import Unavailable
 
@@ -55,14 +54,7 @@ class RedisGate:
     ) -> None:
         seconds = timeout.total_seconds()
         self.client: Redis = Redis.from_pool(
-            ConnectionPool.from_url(
-                url,
-                max_connections=max_connections,
-                socket_timeout=seconds,
-                socket_connect_timeout=seconds,
-                # The pool finds out by itself which idle connections broke; a second try would double a time-out.
-                retry=Retry(NoBackoff(), 0),
-            )
+            make_pool(url, max_connections=max_connections, socket_timeout=seconds, socket_connect_timeout=seconds)
         )
         self._timeout = seconds
         self._settle = settle.total_seconds()
@@ -106,6 +98,11 @@ class RedisGate:
         """Redis could not be told of a change, away or not: what it has cached is left alone for a while."""
         self._back_at = time.monotonic()
 
+    async def forget_cached(self) -> None:
+        """Whatever is cached counts no more, if Redis is there to be told."""
+        with suppress(RedisAway):
+            await self.run(lambda client: client.delete(tag_key(EVERYTHING)))
+
     async def run(self, call: Callable[[Redis], Awaitable[T]]) -> T:
         """Call Redis. Raises RedisAway at once while it is away; a single command that Redis refuses stays a
         ResponseError."""
@@ -119,6 +116,7 @@ class RedisGate:
                 with suppress(RedisConnectionError):  # Redis has restarted since: a new connection will do
                     return await self._read_on(self._readers.pop(), keys)
             fresh: AbstractConnection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # theirs
+            await fresh.connect()  # type: ignore[no-untyped-call] # a command alone would not ask the sentinels where
             return await self._read_on(fresh, keys)
 
     async def _read_on(self, connection: AbstractConnection, keys: Sequence[str]) -> list[bytes | None]:

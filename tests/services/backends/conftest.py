@@ -18,10 +18,8 @@ from services.backends.outbox import OutboxRelay
 from services.backends.redis import RedisGate
 from services.backends.transactions import DatabaseTransactionService
 from tests.faulty import FaultyNetwork, OwnRedis, network_before_postgres, through
-from tests.services.backends.caching import make_cache
+from tests.services.backends.caching import PATIENTLY, make_cache
 
-PATIENTLY = timedelta(seconds=2)
-"""For tests in which Redis does not fail: a busy machine is no outage."""
 MakeDatabase = Callable[..., Any]
 
 

@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
+
+from redis.asyncio import Redis
 
 from services.backends.events import EventBus, Gap
 from services.backends.redis import RedisGate
+from services.backends.tags import EVERYTHING, tag_key
 from tests.faulty import FaultyNetwork, OwnRedis
+from tests.services.backends.caching import Source, ask, make_cache
 
 Items = AsyncIterator[bytes | Gap]
 
@@ -142,3 +147,39 @@ async def test_closing_ends_every_subscription(bus: EventBus) -> None:
     await asyncio.sleep(0.05)
     await bus.close()
     assert await asyncio.wait_for(task, timedelta(seconds=2).total_seconds()) == []
+
+
+async def test_a_redis_that_was_started_anew_unnoticed_ends_what_was_cached(tmp_path: Path) -> None:
+    """Nobody asked it anything meanwhile. It has kept what was cached; the last second, in which a tag may have been
+    raised, it may have lost."""
+    server = OwnRedis(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
+    server.start()
+    gate = RedisGate(url=server.url, timeout=timedelta(seconds=2), settle=timedelta(0))
+    bus = EventBus(url=server.url, gate=gate)
+    await bus.open()
+    await until_listening(bus)
+    cache, source = make_cache(gate), Source(b"old", b"new")
+    assert [await ask(cache, source.load), await ask(cache, source.load)] == [b"old", b"old"]
+    server.kill()
+    server.start()
+    looking = Redis.from_url(server.url)
+    async with asyncio.timeout(5):
+        while await looking.exists(tag_key(EVERYTHING)):
+            await asyncio.sleep(0.02)
+    assert await ask(cache, source.load) == b"new"
+
+    network = FaultyNetwork(host=str(server.socket))  # the same Redis by a new connection is no other Redis
+    async with network:
+        other = EventBus(url=f"redis://127.0.0.1:{network.port}/0", gate=gate)
+        await other.open()
+        await until_listening(other)
+        network.cut()
+        await asyncio.sleep(0.1)
+        await until_listening(other)
+        assert await ask(cache, source.load) == b"new"
+        assert await looking.exists(tag_key(EVERYTHING))
+        await other.close()
+    await looking.aclose()
+    for part in (cache, bus, gate):
+        await part.close()
+    server.kill()

@@ -1,46 +1,21 @@
-"""Redis over TLS, as a `rediss://` address: Redis behind a proxy that speaks it, with a certificate of the test's."""
+"""Redis over TLS, as a `rediss://` address, with a certificate of the test's."""
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 
 from services.backends.events import EventBus
 from services.backends.redis import RedisAway, RedisGate
-
-
-def write_certificate(folder: Path) -> Path:
-    """A key and a certificate for 127.0.0.1 that vouches for itself, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis.test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    path = folder / "redis.pem"
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return path
+from tests.end_to_end.local_run import free_port
+from tests.services.backends.caching import PATIENTLY
+from tests.services.backends.certificates import write_certificate
+from tests.services.backends.sentinels import Server, find_redis_with_tls
 
 
 async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,29 +45,47 @@ async def behind_tls(redis_url: str, certificate: Path) -> AsyncIterator[int]:
     server.close()
 
 
-async def test_everything_works_over_tls(redis_url: str, redis: Redis, tmp_path: Path) -> None:
+async def see_everything_work(url: str) -> None:
     """Commands, the quick reads past the client's pool, and events."""
+    gate = RedisGate(url=url, timeout=PATIENTLY)
+    await gate.open()
+    events = EventBus(url=url, gate=gate)
+    await events.open()
+    try:
+        await gate.run(lambda client: client.set("over", "tls"))
+        assert await gate.read_many(["over", "nothing"]) == [b"tls", None]
+        user = uuid4()
+        async with events.subscribe(user) as heard:
+            await events.publish(user, b"changed")
+            async with asyncio.timeout(5):
+                while await anext(heard) != b"changed":  # a Gap may come first
+                    pass
+    finally:
+        await events.close()
+        await gate.close()
+
+
+async def test_everything_works_over_tls(redis_url: str, redis: Redis, tmp_path: Path) -> None:
+    """With a proxy, which is what many who rent a Redis have before theirs."""
     certificate = write_certificate(tmp_path)
     async with behind_tls(redis_url, certificate) as port:
         number = redis.connection_pool.connection_kwargs.get("db", 0)
-        url = f"rediss://127.0.0.1:{port}/{number}?ssl_ca_certs={certificate}"
-        gate = RedisGate(url=url)
-        await gate.open()
-        events = EventBus(url=url, gate=gate)
-        await events.open()
-        try:
-            await gate.run(lambda client: client.set("over", "tls"))
-            assert await redis.get("over") == b"tls"
-            assert await gate.read_many(["over", "nothing"]) == [b"tls", None]
-            user = uuid4()
-            async with events.subscribe(user) as heard:
-                await events.publish(user, b"changed")
-                async with asyncio.timeout(5):
-                    while await anext(heard) != b"changed":  # a Gap may come first
-                        pass
-        finally:
-            await events.close()
-            await gate.close()
+        await see_everything_work(f"rediss://127.0.0.1:{port}/{number}?ssl_ca_certs={certificate}")
+        assert await redis.get("over") == b"tls"
+
+
+async def test_everything_works_with_a_redis_that_speaks_tls_itself(tmp_path: Path) -> None:
+    """And nothing else, with a password."""
+    program = find_redis_with_tls(tmp_path)
+    if program is None:
+        pytest.skip("no Redis on this machine that was built with TLS")
+    certificate = write_certificate(tmp_path)
+    server = Server([program, "redis-server"], tmp_path, free_port(), "a-password", certificate)
+    server.start(("requirepass a-password",))
+    try:
+        await see_everything_work(f"rediss://:a-password@127.0.0.1:{server.port}/0?ssl_ca_certs={certificate}")
+    finally:
+        server.kill()
 
 
 async def test_a_certificate_nobody_vouches_for_is_refused(redis_url: str, tmp_path: Path) -> None:
