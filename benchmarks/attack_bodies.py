@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import orjson
 
+from schema.documents import DocumentLimits
+
 MOST_BYTES = 100_000
 
 Document = str | tuple[str, object]
@@ -23,7 +25,8 @@ class Size(NamedTuple):
 
 
 FULL = Size(99_000, 14_000, 45_000)
-FITTING = Size(31_500, 970, 970)
+_LIMITS = DocumentLimits()
+FITTING = Size(_LIMITS.characters - 500, _LIMITS.tokens - 50, _LIMITS.values - 30)
 
 
 def attack_bodies() -> dict[str, bytes]:

@@ -59,6 +59,9 @@ class _Namesakes(NamedTuple):
     """What comparing two of them takes."""
 
 
+_LEAF = _Namesakes(1, 1)
+
+
 @dataclass(slots=True)
 class Measure:
     """How much a selection set holds, spreads included; `listed` is the cost below a connection's own lists."""
@@ -91,15 +94,26 @@ class Measure:
             namesakes = _Namesakes(min(_ENDLESS, known.number + namesakes.number), max(known.weight, namesakes.weight))
         self.names[name] = namesakes
 
+    def note_leaf(self, name: str) -> None:
+        """Count one field that has no more to compare than its arguments."""
+        known = self.names.get(name)
+        self.names[name] = _LEAF if known is None else _Namesakes(min(_ENDLESS, known.number + 1), known.weight)
+
     def compare(self) -> int:
         """How many comparisons the namesakes of this selection set take among themselves."""
-        return min(_ENDLESS, sum(n.number * (n.number - 1) // 2 * n.weight for n in self.names.values()))
+        return min(
+            _ENDLESS, sum(n.number * (n.number - 1) // 2 * n.weight for n in self.names.values() if n.number > 1)
+        )
 
     def weigh(self) -> int:
         """What comparing two fields with this selection set takes; two leaves take 1."""
         if not self.names:
             return 1
         return min(_ENDLESS, _OBJECT_WEIGHT + sum(n.number * n.number * n.weight for n in self.names.values()))
+
+
+_NOTHING = Measure()
+"""Below a leaf; nobody adds to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,25 +202,33 @@ class _Walk:
 
     def _add_field(self, total: Measure, node: FieldNode, parent: GraphQLNamedType | None) -> None:
         definition = self._find_definition(node, parent)
-        below = Measure()
+        below = _NOTHING
         if node.selection_set is not None:
             inner = get_named_type(definition.type) if definition else None
             below = self._measure_set(node.selection_set, inner)
+        self._count(total, node, below)
+        if definition is not None and is_composite_type(get_named_type(definition.type)):
+            self._add_cost(total, node, definition, below, is_in_connection=_is_connection(parent))
 
+    def _count(self, total: Measure, node: FieldNode, below: Measure) -> None:
+        name = (node.alias or node.name).value
+        if below is _NOTHING:
+            total.root_fields += 1
+            total.depth = max(total.depth, 1)
+            total.fields += 1
+            total.aliases += node.alias is not None
+            total.note_leaf(name)
+            return
         total.root_fields = min(_ENDLESS, total.root_fields + 1)
         total.depth = max(total.depth, 1 + below.depth)
         total.fields = min(_ENDLESS, total.fields + 1 + below.fields)
         total.aliases = min(_ENDLESS, total.aliases + (node.alias is not None) + below.aliases)
         total.directives = min(_ENDLESS, total.directives + below.directives)
-        total.note((node.alias or node.name).value, _Namesakes(1, below.weigh()))
-        if definition is not None:
-            self._add_cost(total, node, definition, below, is_in_connection=_is_connection(parent))
+        total.note(name, _Namesakes(1, below.weigh()))
 
     def _add_cost(
         self, total: Measure, node: FieldNode, definition: GraphQLField, below: Measure, *, is_in_connection: bool
     ) -> None:
-        if not is_composite_type(get_named_type(definition.type)):
-            return
         is_list = is_list_type(get_nullable_type(definition.type))
         if is_list and is_in_connection:
             total.listed = min(_ENDLESS, total.listed + 1 + below.cost)

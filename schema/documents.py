@@ -5,14 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    GraphQLSchema,
-    NoSchemaIntrospectionCustomRule,
-    specified_rules,
-    validate,
-)
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, NoSchemaIntrospectionCustomRule, specified_rules
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -20,6 +13,7 @@ from schema.analysis import DocumentMeasure, measure_document
 from schema.naming import OperationFacts, describe_operations
 from schema.selection import Outlines
 from schema.sizes import find_sizes, read_sizes
+from schema.validating import validate_document
 from services.domain.errors import CrierError, ErrorCode
 
 PREPARED = "prepared"
@@ -39,12 +33,19 @@ class DocumentLimits:
     characters: int = 32_000
     lines: int = 2_000
     tokens: int = 1_700
+    literals: int = 250
+    """Values in the lists and objects of the document itself."""
     values: int = 1_000
     """In all variables together, those inside of others included."""
+    length: int = 100
+    """Of one list, or one object, among the variables."""
     operations: int = 50
     depth: int = 16
     root_fields: int = 20
+    written: int = 800
+    """Fields as they stand in the text."""
     fields: int = 2_000
+    """Fields as they are asked for: those of a fragment wherever it is spread."""
     aliases: int = 100
     directives: int = 100
     comparisons: int = 200_000
@@ -60,10 +61,10 @@ class QueryTooComplex(CrierError):
 
 @dataclass(slots=True)
 class PreparedDocument:
-    """A document with all that is known about it; `errors` say why it is never run."""
+    """A document with all that is known about it; `errors` say why it is never run, None that nobody knows yet."""
 
     document: DocumentNode
-    errors: tuple[GraphQLError, ...]
+    errors: tuple[GraphQLError, ...] | None
     size_variables: frozenset[str]
     measures: OrderedDict[tuple[tuple[str, int], ...], DocumentMeasure] = field(default_factory=OrderedDict)
     outlines: Outlines = field(default_factory=Outlines)
@@ -109,17 +110,26 @@ class DocumentCache:
         return prepared
 
     def prepare(self, text: str, document: DocumentNode, schema: GraphQLSchema) -> PreparedDocument:
-        """Measure a new document, validate it if it is small enough for that, and remember both."""
-        prepared = PreparedDocument(document, (), find_sizes(document))
+        """Measure a new document, and remember it."""
+        prepared = PreparedDocument(document, None, find_sizes(document))
         try:
             check_shape(prepared.measure(schema, {}), self.limits)
-            errors = validate(schema, document, self.rules, max_errors=_ERRORS_TOLD, hide_suggestions=not self.is_open)
-            prepared.errors = tuple(errors)
-            prepared.facts = {} if errors else describe_operations(document)
         except QueryTooComplex as error:
             prepared.errors = (GraphQLError(str(error), original_error=error),)
         self._keep(text, prepared)
         return prepared
+
+    def validate(self, prepared: PreparedDocument, schema: GraphQLSchema) -> tuple[GraphQLError, ...]:
+        """What is wrong with a document that is small enough to be looked at; its first few mistakes, found once."""
+        if prepared.errors is None:
+            document = prepared.document
+            prepared.errors = tuple(
+                validate_document(
+                    schema, document, self.rules, max_errors=_ERRORS_TOLD, hide_suggestions=not self.is_open
+                )
+            )
+            prepared.facts = {} if prepared.errors else describe_operations(document)
+        return prepared.errors
 
     def _keep(self, text: str, prepared: PreparedDocument) -> None:
         self._prepared[text] = prepared
@@ -136,12 +146,14 @@ def check_text(text: str, limits: DocumentLimits) -> None:
 
 
 def count_values(variables: Mapping[str, Any], limits: DocumentLimits) -> int:
-    """How many values the variables hold. Raises QueryTooComplex, and counts no further, beyond the limit."""
+    """How many values the variables hold. Raises QueryTooComplex, and counts no further, beyond a limit."""
     stack: list[Any] = [variables]
     number = 0
     while stack:
         value = stack.pop()
         inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        if len(inner) > limits.length and value is not variables:
+            raise QueryTooComplex(f"A list or an object may hold {limits.length} values; one here has {len(inner)}.")
         number += len(inner)
         if number > limits.values:
             raise QueryTooComplex(f"The variables have more than {limits.values} values, which is the most.")
@@ -163,6 +175,7 @@ def check_shape(measure: DocumentMeasure, limits: DocumentLimits) -> None:
             _hold(name, amount, most)
     _hold("comparisons of repeated fields", measure.comparisons, limits.comparisons)
     _hold("operations times fragments", measure.reach, limits.reach)
+    _hold("values in lists and objects", measure.values, limits.literals)
 
 
 def check_cost(cost: int, limits: DocumentLimits) -> None:

@@ -6,7 +6,8 @@ from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
 from schema.analysis import DocumentMeasure, Measure
-from schema.documents import PREPARED, DocumentCache, check_cost, check_text, count_values
+from schema.documents import PREPARED, DocumentCache, PreparedDocument, check_cost, check_text, count_values
+from schema.parsing import parse_document
 from services.domain.errors import CrierError, ErrorCode
 
 COST = "cost"
@@ -24,50 +25,58 @@ class AmbiguousOperation(CrierError):
 
 
 class Limits(SchemaExtension):
-    """Parses with a bounded number of tokens, measures, validates and prices; known documents only the last."""
+    """Parses a bounded number of tokens, measures, prices and validates; known documents it only prices."""
 
     def __init__(self, *, documents: DocumentCache) -> None:
         self._documents = documents
 
     def on_parse(self) -> Iterator[None]:
-        """Hand a known document over, or let Strawberry parse a new one; then say what is wrong with it."""
+        """Hand over a document that is known, or has been read, measured and found fit; else say why it is not."""
         operation = self.execution_context
-        operation.parse_options = {"max_tokens": self._documents.limits.tokens}
+        variables = operation.variables or {}
         text = operation.query or ""
         prepared = self._documents.find(text)
-        if prepared is not None:
-            operation.graphql_document = prepared.document
-        else:
+        if prepared is None:
             check_text(text, self._documents.limits)
-        values = count_values(operation.variables or {}, self._documents.limits)
-        yield
-        if operation.graphql_document is None:
-            return  # it is not GraphQL, and Strawberry says so
-
+        values = count_values(variables, self._documents.limits)
         schema = operation.schema._schema
         if prepared is None:
-            prepared = self._documents.prepare(text, operation.graphql_document, schema)
+            limits = self._documents.limits
+            document = parse_document(text, max_tokens=limits.tokens, max_fields=limits.written)
+            prepared = self._documents.prepare(text, document, schema)
+        operation.graphql_document = prepared.document
         operation.context.extras[PREPARED] = prepared
-        # A list, even an empty one, tells Strawberry that validation is done.
-        operation.pre_execution_errors = list(prepared.errors)
-        if not prepared.errors:
-            self._price(prepared.measure(schema, operation.variables or {}), values)
+        yield
 
-    def _price(self, measure: DocumentMeasure, values: int) -> None:
-        try:
-            chosen = self._choose(measure)
-            if chosen is not None:
-                cost = chosen.cost + max(0, values + measure.values - _FREE_VALUES)
-                check_cost(cost, self._documents.limits)
-                self.execution_context.context.extras[COST] = cost
-        except CrierError as error:
-            self.execution_context.pre_execution_errors = [GraphQLError(str(error), original_error=error)]
+        # A list, even an empty one, tells Strawberry that validation is done.
+        operation.pre_execution_errors = list(prepared.errors or ())
+        if not prepared.errors:
+            try:
+                self._judge(prepared, prepared.measure(schema, variables), values)
+            except CrierError as error:
+                operation.pre_execution_errors = [GraphQLError(str(error), original_error=error)]
+
+    def _judge(self, prepared: PreparedDocument, measure: DocumentMeasure, values: int) -> None:
+        """Look at the price before anything is looked at that takes longer."""
+        operation = self.execution_context
+        chosen = self._choose(measure)
+        cost = None if chosen is None else chosen.cost + max(0, values + measure.values - _FREE_VALUES)
+        if cost is not None:
+            check_cost(cost, self._documents.limits)
+        errors = self._documents.validate(prepared, operation.schema._schema)
+        operation.pre_execution_errors = list(errors)
+        if not errors:
+            self._check_choice(measure)
+            if cost is not None:
+                operation.context.extras[COST] = cost
 
     def _choose(self, measure: DocumentMeasure) -> Measure | None:
-        """The operation that will run; None where none has that name, which Strawberry reports."""
+        """The operation that will run; None where none has that name, which Strawberry reports, or several might."""
         name = self.execution_context._provided_operation_name
         if name is not None:
             return measure.operations.get(name)
-        if len(measure.operations) > 1:
+        return next(iter(measure.operations.values())) if len(measure.operations) == 1 else None
+
+    def _check_choice(self, measure: DocumentMeasure) -> None:
+        if self.execution_context._provided_operation_name is None and len(measure.operations) > 1:
             raise AmbiguousOperation("The document holds several operations: say which one with `operationName`.")
-        return next(iter(measure.operations.values()), None)

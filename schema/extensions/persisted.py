@@ -110,4 +110,4 @@ def _read_reference(extensions: Mapping[str, Any] | None) -> str | None:
 
 def _is_fit(extras: Mapping[str, Any]) -> bool:
     prepared = extras.get(PREPARED)
-    return isinstance(prepared, PreparedDocument) and not prepared.errors
+    return isinstance(prepared, PreparedDocument) and prepared.errors == ()

@@ -34,6 +34,8 @@ REFUSED = {
     "characters": "{quick}" + " " * 32_000,
     "lines": "{quick}" + "\n" * 2_001,
     "carriage returns": "{quick}" + "\r" * 2_001,
+    "fields in the text": "{" + "...{" + "number " * 801 + "}}",
+    "literals": "{item(number: [" + "1 " * 251 + "]) {number}}",
     "tokens": "{" + "quick " * 1_001 + "}",
     "operations": " ".join(f"query Q{n} {{quick}}" for n in range(51)),
     "introspection": "{" + " ".join(f"a{n}: __schema {{types {{name}}}}" for n in range(3)) + "}",
@@ -142,6 +144,7 @@ LIMITS = (
     ("operations", DocumentLimits(operations=0)),
     ("levels of fields", DocumentLimits(depth=0)),
     ("root fields", DocumentLimits(root_fields=0)),
+    ("values in lists and objects", DocumentLimits(literals=0)),
     ("fields", DocumentLimits(fields=0)),
     ("aliases", DocumentLimits(aliases=0)),
     ("directives", DocumentLimits(directives=0)),
@@ -153,7 +156,7 @@ LIMITS = (
 @pytest.mark.parametrize(("name", "limits"), LIMITS, ids=[name for name, _ in LIMITS])
 async def test_every_limit_refuses_naming_itself(name: str, limits: DocumentLimits) -> None:
     """What there is, and how much of it may be."""
-    document = "query Q {quick a: quick\nquick @skip(if: true)}"
+    document = "query Q {quick a: quick\nquick @skip(if: true) b: quick(of: [1])}"
     result = await small_schema(limits=limits).execute(document, context_value=a_context())
     assert code_of(result) == "QUERY_TOO_COMPLEX"
     assert result.errors
@@ -163,15 +166,66 @@ async def test_every_limit_refuses_naming_itself(name: str, limits: DocumentLimi
 async def test_variables_that_bring_too_much_are_refused_before_anything_is_read() -> None:
     """However deep it lies; what is allowed still costs, beyond what an ordinary post takes."""
     schema = small_schema(limits=DocumentLimits(values=300))
-    for variables in ({"n": [1] * 301}, {f"n{n}": 1 for n in range(301)}, {"n": [{"a": [[1] * 40]}] * 10}):
+    for variables in (
+        {f"n{n}": 1 for n in range(301)},
+        {f"n{n}": [1] * 100 for n in range(3)},
+        {"n": [{"a": [[1] * 40]}] * 10},
+    ):
         result = await schema.execute("{", variable_values=variables, context_value=a_context())
         assert code_of(result) == "QUERY_TOO_COMPLEX"
         assert "more than 300 values" in str(result.errors)
-    for number, cost in ((299, 201), (99, 1)):
+    for number, cost in ((98, 197), (48, 47), (1, 1)):
         context = a_context()
-        result = await schema.execute("{item {number}}", variable_values={"n": [1] * number}, context_value=context)
+        variables = {"n": [1] * number, "m": [{"a": 1}] * number}
+        result = await schema.execute("{item {number}}", variable_values=variables, context_value=context)
         assert result.errors is None
         assert context.extras[COST] == cost
+
+
+async def test_list_longer_than_any_page_is_refused_among_the_variables() -> None:
+    """And an object of so many fields; lists in lists too."""
+    for variables in ({"n": [1] * 101}, {"n": [[{"a": [1] * 101}]]}, {"n": {f"n{n}": 1 for n in range(101)}}):
+        result = await small_schema().execute("{quick}", variable_values=variables, context_value=a_context())
+        assert code_of(result) == "QUERY_TOO_COMPLEX"
+        assert "may hold 100 values; one here has 101" in str(result.errors)
+    fits = {"n": [1] * 100} | {f"n{n}": 1 for n in range(150)}
+    assert (await small_schema().execute("{quick}", variable_values=fits, context_value=a_context())).errors is None
+
+
+async def test_price_is_looked_at_before_the_document_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes longer; a document that was too dear once is still validated before it runs."""
+    validated: list[object] = []
+    original = DocumentCache.validate
+
+    def validate(self: DocumentCache, prepared: Any, *rest: Any) -> Any:
+        validated.append(prepared.document)
+        return original(self, prepared, *rest)
+
+    monkeypatch.setattr(DocumentCache, "validate", validate)
+    schema = small_schema(limits=DocumentLimits(cost=100))
+    query = "query ($n: Int) {items(first: $n) {edges {node {number nope}}}}"
+    for size, code in ((60, "QUERY_TOO_COMPLEX"), (10, "VALIDATION_FAILED"), (60, "VALIDATION_FAILED")):
+        result = await schema.execute(query, variable_values={"n": size}, context_value=a_context())
+        assert code_of(result) == code
+    assert len(validated) == 1
+
+
+async def test_only_the_first_mistakes_are_told() -> None:
+    """In a document as in variables: each may repeat much of what was sent."""
+    many = "{item {" + " ".join(f"nope{n}" for n in range(50)) + "}}"
+    result = await small_schema().execute(many, context_value=a_context())
+    assert [error.message.split("'")[0] for error in result.errors or ()] == [
+        *["Cannot query field "] * 5,
+        "Too many validation errors, error limit reached. Validation aborted.",
+    ]
+    names = [f"n{n}" for n in range(20)]
+    declared, asked = (" ".join(map(form.format, names)) for form in ("${}: Int", "{0}: item(number: ${0}) {{number}}"))
+    wrong = dict.fromkeys(names, "nope")
+    result = await small_schema().execute(
+        f"query ({declared}) {{{asked}}}", variable_values=wrong, context_value=a_context()
+    )
+    assert len(result.errors or ()) == 6
+    assert "Too many errors" in str((result.errors or ())[-1])
 
 
 async def test_number_of_more_digits_than_python_reads_is_the_client_s_mistake() -> None:
