@@ -19,6 +19,7 @@ from app.foundations import utc_now
 from app.graphiql import GraphiQL
 from app.health import health_routes
 from app.jwts import JwtVerifier, PublishedKeys, SharedSecret
+from app.leaving import RunningRequests
 from app.media import Media
 from app.metrics import metrics_routes
 from app.options import EdgeOptions
@@ -40,6 +41,9 @@ from services.guards.failures import FailedAttempts
 LAST_CALL = 0.5
 """Seconds between `not ready` and the closed door: a connection that the kernel took but nobody accepted is reset."""
 
+LAST_WORDS = 2.0
+"""Seconds at most in which all who wait are told that the process goes at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Api:
@@ -47,6 +51,7 @@ class Api:
 
     app: Starlette
     streams: OpenStreams
+    running: RunningRequests
     container: Container
 
     async def begin_shutdown(self) -> None:
@@ -55,6 +60,10 @@ class Api:
         self.container.health.begin_stopping()
         await asyncio.sleep(LAST_CALL)
         await self.streams.close_all()
+
+    async def cut_short(self) -> None:
+        """End all that runs, and say so to everybody who waits."""
+        await asyncio.gather(self.streams.close_all(), self.running.cut_short(within=LAST_WORDS))
 
 
 @asynccontextmanager
@@ -82,7 +91,7 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
         ),
         field_suggestions=not settings.is_production,
     )
-    streams = OpenStreams()
+    streams, running = OpenStreams(), RunningRequests()
     metrics.show("crier_subscriptions_open", lambda: subscriptions.total)
     metrics.show("crier_sockets_open", lambda: len(streams))
     app = create_app(
@@ -93,6 +102,7 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
         options=options,
         now=utc_now,
         meter=metrics.requests,
+        running=running,
         more_middleware=container.parts.middleware,
         graphiql=None if settings.is_production else GraphiQL(assets=find_assets(), token=demo_token),
         more_routes=[
@@ -104,7 +114,7 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
     )
     await authenticator.open()
     try:
-        yield Api(app, streams, container)
+        yield Api(app, streams, running, container)
     finally:
         await authenticator.close()
 

@@ -17,6 +17,7 @@ from app.auth import Authenticator
 from app.graphiql import ENDPOINT, GraphiQL, wants_page
 from app.graphql import GraphQLView
 from app.health import health_routes
+from app.leaving import CutShort, RunningRequests
 from app.middleware import (
     CORRELATION_HEADER,
     Handshakes,
@@ -48,11 +49,12 @@ def create_app(
     options: EdgeOptions,
     now: Callable[[], datetime],
     meter: Meter,
+    running: RunningRequests | None = None,
     graphiql: GraphiQL | None = None,
     more_middleware: Sequence[Middleware] = (),
     more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """Everything that is served over HTTP. Without `graphiql` a browser gets no page."""
+    """Everything that is served over HTTP. Without `graphiql` a browser gets no page; `running` may be cut short."""
     view = GraphQLView(
         schema=schema,
         authenticator=authenticator,
@@ -75,21 +77,27 @@ def create_app(
         options,
         meter,
         more_middleware,
+        running,
     )
 
 
 def assemble(
-    routes: Sequence[BaseRoute], options: EdgeOptions, meter: Meter, more_middleware: Sequence[Middleware] = ()
+    routes: Sequence[BaseRoute],
+    options: EdgeOptions,
+    meter: Meter,
+    more_middleware: Sequence[Middleware] = (),
+    running: RunningRequests | None = None,
 ) -> Starlette:
     """Routes behind the middleware, with every refusal answered as GraphQL JSON."""
-    app = Starlette(
-        routes=routes, middleware=list_middleware(options, meter, more_middleware), exception_handlers=list_handlers()
-    )
+    middleware = list_middleware(options, meter, more_middleware, running or RunningRequests())
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=list_handlers())
     app.router.redirect_slashes = False  # an address is right or it is not: a redirect would answer without a code
     return app
 
 
-def list_middleware(options: EdgeOptions, meter: Meter, more: Sequence[Middleware] = ()) -> list[Middleware]:
+def list_middleware(
+    options: EdgeOptions, meter: Meter, more: Sequence[Middleware], running: RunningRequests
+) -> list[Middleware]:
     """The first sees a request first and its answer last."""
     return [
         Middleware(RequestLog, meter=meter),
@@ -104,6 +112,7 @@ def list_middleware(options: EdgeOptions, meter: Meter, more: Sequence[Middlewar
         ),
         Middleware(Handshakes),
         Middleware(Surprises),
+        Middleware(CutShort, running=running),
         Middleware(TimeLimit, limit=options.request_timeout, exempt=_OWN_LIMITS),
     ]
 

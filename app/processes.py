@@ -19,7 +19,7 @@ from app.parts import PLAIN, Parts
 from app.revisions import check_revision, check_road
 from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
-from app.shutdown import stop_on_signals
+from app.shutdown import LastWords, stop_on_signals
 from services.domain.health import HealthStatus
 from services.queries.server import find_revision
 
@@ -32,13 +32,15 @@ def serve_api(settings: Settings) -> int:
     """The API, until a signal."""
 
     async def serve(container: Container) -> None:
-        stop = stop_on_signals()
+        last_words = LastWords()
+        stop = stop_on_signals(last_words=last_words)
         listener = bind(settings.host, settings.port, setting="PORT")
         grace = milliseconds(settings.shutdown_grace)
         async with (
             open_api(container) as api,
             serving(api.app, listener, grace=grace, is_production=settings.is_production),
         ):
+            last_words.say = api.cut_short
             settle_memory()
             log.info("api.serving", url=settings.external_url)
             await stop.wait()

@@ -1,11 +1,12 @@
-"""Signals: the first asks the process to end in good order, the second to end at once."""
+"""Signals: the first asks the process to end in good order, the second to end at once, the third on the spot."""
 
 import asyncio
 import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -19,15 +20,24 @@ SAME_BREATH = 0.2
 _PR_SET_PDEATHSIG = 1
 
 
-def stop_on_signals(then: Callable[[], None] = lambda: None) -> asyncio.Event:
+@dataclass
+class LastWords:
+    """What a process says at the second signal; within a bounded time."""
+
+    say: Callable[[], Awaitable[None]] | None = None
+
+
+def stop_on_signals(then: Callable[[], None] = lambda: None, last_words: LastWords | None = None) -> asyncio.Event:
     """An event that SIGTERM, SIGINT or a closed terminal sets, `then` being called at once. A second signal ends the
-    process on the spot: leases and the outbox see to it that nothing is lost even then."""
+    process as soon as its `last_words` are said, where it has any, and a third ends it on the spot: leases and the
+    outbox see to it that nothing is lost even then."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     asked_at = 0.0
+    speaking: asyncio.Task[None] | None = None
 
     def on_signal(number: signal.Signals) -> None:
-        nonlocal asked_at
+        nonlocal asked_at, speaking
         if not stop.is_set():
             asked_at = loop.time()
             stop.set()
@@ -35,7 +45,10 @@ def stop_on_signals(then: Callable[[], None] = lambda: None) -> asyncio.Event:
             log.info("shutdown.asked", signal=number.name)  # last: the terminal may be gone
         elif loop.time() - asked_at > SAME_BREATH:
             log.warning("shutdown.forced", signal=number.name)
-            os._exit(FORCED)
+            asked_at = loop.time()
+            if last_words is None or last_words.say is None or speaking is not None:
+                os._exit(FORCED)
+            speaking = asyncio.create_task(_speak_and_go(last_words.say))
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # with nohup it is to outlive its terminal
@@ -43,6 +56,13 @@ def stop_on_signals(then: Callable[[], None] = lambda: None) -> asyncio.Event:
     for number in numbers:
         loop.add_signal_handler(number, on_signal, number)
     return stop
+
+
+async def _speak_and_go(say: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await say()
+    finally:
+        os._exit(FORCED)
 
 
 def end_with_parent(parent: int) -> None:

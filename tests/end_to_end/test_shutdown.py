@@ -8,14 +8,18 @@ import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from app.shutdown import FORCED
+from services.domain.ids import Kind, encode_id
 from services.domain.posts import TargetStatus
 from tests.end_to_end.local_run import ROOT, free_port
 from tests.live import give_key
@@ -114,6 +118,70 @@ async def statuses(rig: Rig) -> set[str]:
     """Where the targets stand."""
     async with rig.container.backends.database.connect() as c:
         return set((await c.exec_driver_sql("SELECT DISTINCT status FROM post_targets")).scalars())
+
+
+SLOW_COMMITS = (
+    "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END'",
+    "CREATE CONSTRAINT TRIGGER pause AFTER INSERT ON posts"
+    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pause()",
+)
+SCHEDULE = "mutation ($input: SchedulePostInput!) { schedulePost(input: $input) { post { id } userErrors { code } } }"
+WISHES = 30
+TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+async def schedule(url: str, token: str, account: str, number: int) -> str:
+    """What a client hears of its wish for a post: its id, a code, or that the connection broke."""
+    words = f"wish {number}"
+    wish = {"caption": words, "accountIds": [account], "scheduledAt": TOMORROW, "idempotencyKey": words}
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=30) as client:
+        try:
+            body = {"query": SCHEDULE, "variables": {"input": wish}}
+            response = await client.post(f"{url}/graphql", json=body, headers={"authorization": f"Bearer {token}"})
+        except httpx.TransportError as error:
+            return f"broken: {error!r}"
+    answer = response.json()
+    if "errors" in answer:
+        return str(answer["errors"][0]["extensions"]["code"])
+    assert answer["data"]["schedulePost"]["userErrors"] == []
+    return str(answer["data"]["schedulePost"]["post"]["id"])
+
+
+async def test_second_signal_ends_the_api_at_once_and_everybody_is_told(
+    rig: Rig, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Wishes before, in and after their COMMIT hear what became of them, or UNAVAILABLE; asked for again with their
+    keys, each comes about once."""
+    ada = await rig.add_user()
+    account = encode_id(Kind.ACCOUNT, (await rig.add_account(ada)).id)
+    token = await give_key(rig.container.backends.database, ada)
+    places = {"database_url": database_url, "redis_url": redis_url, "folder": tmp_path}
+    loop = asyncio.get_running_loop()
+    try:
+        for statement in SLOW_COMMITS:
+            await rig.write(text(statement))
+        async with started(rig, "serve", port=(port := free_port()), **places) as api:
+            url = f"http://127.0.0.1:{port}"
+            first = await schedule(url, token, account, 0)
+            wishes = [asyncio.create_task(schedule(url, token, account, n)) for n in range(1, WISHES)]
+            await asyncio.sleep(0.5)
+            api.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.25)
+            api.send_signal(signal.SIGTERM)
+            asked_at = loop.time()
+            assert await asyncio.wait_for(api.wait(), 10) == FORCED
+            assert loop.time() - asked_at < 4
+            heard = [first, *await asyncio.gather(*wishes)]
+        assert {one for one in heard if not one.startswith("post_")} == {"UNAVAILABLE"}
+    finally:
+        await rig.write(text("DROP FUNCTION IF EXISTS pause CASCADE"))
+
+    async with started(rig, "serve", port=(port := free_port()), **places):
+        url = f"http://127.0.0.1:{port}"
+        again = [await schedule(url, token, account, number) for number in range(WISHES)]
+    assert all(before in (after, "UNAVAILABLE") for before, after in zip(heard, again, strict=True))
+    captions = await rig.rows(text("SELECT caption FROM posts"))
+    assert sorted(row.caption for row in captions) == sorted(f"wish {number}" for number in range(WISHES))
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
