@@ -5,10 +5,10 @@ import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
-import typer
+import click
 import uvloop
 
 from app.complaints import Complaint
@@ -20,30 +20,28 @@ INTERRUPTED = 130
 
 SETTINGS_ARE = "Settings come from the environment or a .env file; README.md lists them."
 
-app = typer.Typer(
-    help="Crier schedules social-media posts and publishes them at their time, once.",
-    epilog=SETTINGS_ARE,
-    rich_markup_mode="markdown",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-keys = typer.Typer(help="Make, list and revoke API keys; encrypt stored tokens anew.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
 
-
-def _filled(text: str) -> str:
+def _filled(_: click.Context, __: click.Parameter, text: str) -> str:
     if not text.strip():
-        raise typer.BadParameter("It must not be empty.")
+        raise click.BadParameter("It must not be empty.")
     return text
 
 
-@app.command()
-def run(
-    end_with: Annotated[
-        int | None, typer.Option(metavar="PID", help="End, in good order, when the process that started this one ends.")
-    ] = None,
-) -> None:
+@click.group(epilog=SETTINGS_ARE, no_args_is_help=True)
+def cli() -> None:
+    """Crier schedules social-media posts and publishes them at their time, once."""
+
+
+@cli.group(no_args_is_help=True)
+def keys() -> None:
+    """Make, list and revoke API keys; encrypt stored tokens anew."""
+
+
+@cli.command()
+@click.option(
+    "--end-with", type=int, metavar="PID", help="End, in good order, when the process that started this one ends."
+)
+def run(end_with: int | None) -> None:
     """Start everything in one process: PostgreSQL, Redis, API, worker and sandbox, with demo data.
 
     The API listens on HOST:PORT (127.0.0.1:8000), the sandbox on SANDBOX_PORT (8001); all data is kept in DATA_DIR
@@ -54,10 +52,10 @@ def run(
 
     if end_with is not None:
         end_with_parent(end_with)
-    raise typer.Exit(run_locally(read_settings()))
+    sys.exit(run_locally(read_settings()))
 
 
-@app.command()
+@cli.command()
 def serve() -> None:
     """Serve the API.
 
@@ -67,10 +65,10 @@ def serve() -> None:
     """
     from app.processes import serve_api
 
-    raise typer.Exit(serve_api(read_settings()))
+    sys.exit(serve_api(read_settings()))
 
 
-@app.command()
+@cli.command()
 def worker() -> None:
     """Publish what is due; any number of workers run side by side.
 
@@ -79,10 +77,10 @@ def worker() -> None:
     """
     from app.processes import run_worker
 
-    raise typer.Exit(run_worker(read_settings()))
+    sys.exit(run_worker(read_settings()))
 
 
-@app.command()
+@cli.command()
 def sandbox() -> None:
     """Serve the three platforms as a strict local stand-in, with a page that shows what was published.
 
@@ -90,44 +88,41 @@ def sandbox() -> None:
     """
     from app.processes import serve_sandbox
 
-    raise typer.Exit(serve_sandbox(read_settings()))
+    sys.exit(serve_sandbox(read_settings()))
 
 
-@app.command()
-def migrate(
-    revision: Annotated[str, typer.Argument(help="head, base, or a revision such as 0001")] = "head",
-    down: Annotated[
-        bool, typer.Option("--down", help="Go to an older revision too, though tables or columns are lost with it.")
-    ] = False,
-    sql: Annotated[bool, typer.Option("--sql", help="Only print the SQL; REVISION may be FROM:TO.")] = False,
-) -> None:
+@cli.command()
+@click.argument("revision", default="head")
+@click.option("--down", is_flag=True, help="Go to an older revision too, though tables or columns are lost with it.")
+@click.option("--sql", is_flag=True, help="Only print the SQL; REVISION may be FROM:TO.")
+def migrate(revision: str, *, down: bool, sql: bool) -> None:
     """Bring the database to a revision, the newest by default.
 
-    Safe to run from several places at once, and again where nothing is to do.
+    REVISION is head, base, or one such as 0001. Safe to run from several places at once, and again where nothing is to
+    do.
     """
     from app.migrating import render_sql
 
     if sql:
-        typer.echo(render_sql(revision if ":" in revision else f"base:{revision}"))
+        click.echo(render_sql(revision if ":" in revision else f"base:{revision}"))
         return
     from app.processes import migrate_only
 
     moved = migrate_only(read_settings(), revision, may_lose_data=down)
-    typer.echo("The database was migrated." if moved else "There was nothing to migrate.")
+    click.echo("The database was migrated." if moved else "There was nothing to migrate.")
 
 
-@app.command()
+@cli.command()
 def restored() -> None:
     """After a restored backup: leave to people what was due since it was made, and empty Redis of what is newer."""
     from app.restoring import follow_restore
 
-    typer.echo(f"{_run(follow_restore(read_settings()))} posts wait for their people to say whether they are out.")
+    click.echo(f"{_run(follow_restore(read_settings()))} posts wait for their people to say whether they are out.")
 
 
-@app.command()
-def schema(
-    check: Annotated[bool, typer.Option("--check", help="Only say whether the snapshot is up to date.")] = False,
-) -> None:
+@cli.command()
+@click.option("--check", is_flag=True, help="Only say whether the snapshot is up to date.")
+def schema(*, check: bool) -> None:
     """Write the GraphQL schema's snapshot, schema/schema.graphql."""
     from schema.build import print_schema_text
     from schema.snapshot import SNAPSHOT, find_changes
@@ -138,38 +133,42 @@ def schema(
         return
     changes = find_changes(SNAPSHOT.read_text(), text, today=datetime.now(UTC).date())
     if changes:
-        typer.echo("\n".join(map(str, changes)), err=True)
-        raise typer.BadParameter("schema/schema.graphql is not what the code says: run `make schema` and review it.")
+        click.echo("\n".join(map(str, changes)), err=True)
+        raise click.BadParameter("schema/schema.graphql is not what the code says: run `make schema` and review it.")
 
 
-@app.command()
-def docs(
-    folder: Annotated[Path, typer.Argument(help="Where the page goes; made if it is not there.")] = Path(
-        "artefacts/reference"
-    ),
-) -> None:
-    """Write the GraphQL contract as one page to read, index.html."""
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path), default="artefacts/reference")
+def docs(folder: Path) -> None:
+    """Write the GraphQL contract as one page to read.
+
+    It is index.html in FOLDER, artefacts/reference by default, which is made if it is not there.
+    """
     from schema.build import build_schema
     from schema.reference import render_reference
 
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "index.html"
     page.write_text(render_reference(build_schema()._schema))
-    typer.echo(page)
+    click.echo(page)
 
 
 @keys.command("create")
-def create_key(
-    user: Annotated[str, typer.Argument(help="The user's subject; made if there is none.", callback=_filled)],
-    scope: Annotated[Literal["read", "write", "admin"], typer.Option(help="What it may do")] = "write",
-    name: Annotated[str, typer.Option(help="What the key is for", callback=_filled)] = "cli",
-    days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it ends; default: never")] = None,
-) -> None:
-    """Make an API key and print it, this once."""
+@click.argument("user", callback=_filled)
+@click.option(
+    "--scope", type=click.Choice(["read", "write", "admin"]), default="write", show_default=True, help="What it may do"
+)
+@click.option("--name", default="cli", show_default=True, callback=_filled, help="What the key is for")
+@click.option("--days", type=click.IntRange(1, 36_500), help="Days until it ends; default: never")
+def create_key(user: str, scope: str, name: str, days: int | None) -> None:
+    """Make an API key and print it, this once.
+
+    USER is a subject, who is made if there is none.
+    """
     from app.keys import create
 
     wanted = Scope[scope.upper()]
-    typer.echo(_run(create(read_settings(), subject=user, scope=wanted, name=name, days=days)))
+    click.echo(_run(create(read_settings(), subject=user, scope=wanted, name=name, days=days)))
 
 
 @keys.command("list")
@@ -178,21 +177,25 @@ def list_keys() -> None:
     from app.keys import describe
 
     for line in _run(describe(read_settings())):
-        typer.echo(line)
+        click.echo(line)
 
 
 @keys.command("revoke")
-def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, or the key itself")]) -> None:
-    """End a key; it stops working within seconds."""
+@click.argument("key")
+def revoke_key(key: str) -> None:
+    """End a key; it stops working within seconds.
+
+    KEY is the key's id, or the key itself.
+    """
     from app.keys import revoke
 
     text = key.removeprefix("crier_").split("_")[0]
     try:
         key_id = UUID(hex=text)
     except ValueError:
-        raise typer.BadParameter("That is neither a key nor its id.") from None
+        raise click.BadParameter("That is neither a key nor its id.") from None
     if not _run(revoke(read_settings(), key_id)):
-        raise typer.BadParameter("There is no such key, or it was revoked before.")
+        raise click.BadParameter("There is no such key, or it was revoked before.")
 
 
 @keys.command("rotate")
@@ -200,17 +203,20 @@ def rotate_secrets() -> None:
     """Encrypt all stored platform tokens with the first of SECRET_KEYS."""
     from app.keys import rotate
 
-    typer.echo(f"{_run(rotate(read_settings()))} tokens encrypted anew.")
+    click.echo(f"{_run(rotate(read_settings()))} tokens encrypted anew.")
 
 
 def main() -> None:
     """The entry: what a person can mend is one line on standard error, never a traceback."""
     try:
-        app()
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except (Complaint, CrierError) as error:
-        typer.echo(f"crier: {error}", err=True)
+        click.echo(f"crier: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:  # before anything listened for signals
+    except click.Abort:  # Ctrl-C before anything listened for signals
         sys.exit(INTERRUPTED)
 
 

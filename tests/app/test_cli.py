@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy.ext.asyncio import AsyncEngine
-from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli import cli
 from schema.snapshot import SNAPSHOT
 
 ROOT = Path(__file__).parent.parent.parent
@@ -121,7 +121,7 @@ def test_servers_of_our_own_are_migrated_by_whoever_comes_first(crier: Crier, da
 )
 def test_a_key_that_makes_no_sense_is_not_made(arguments: tuple[str, ...]) -> None:
     """The option is named; nothing is connected to."""
-    refused = CliRunner().invoke(app, ["keys", "create", *arguments])
+    refused = CliRunner().invoke(cli, ["keys", "create", *arguments])
     assert refused.exit_code == 2
     assert "Invalid value" in refused.output
 
@@ -138,9 +138,9 @@ def test_schema_check_says_what_each_change_means(tmp_path: Path, monkeypatch: p
     older.write_text(now.replace("type PageInfo {", "type PageInfo {\n  total: Int\n"))
     monkeypatch.setattr("schema.snapshot.SNAPSHOT", older)
 
-    told = CliRunner().invoke(app, ["schema", "--check"])
+    told = CliRunner().invoke(cli, ["schema", "--check"])
     assert told.exit_code == 2
     assert "BREAKING: Field PageInfo.total was removed." in told.stderr
 
     older.write_text(now)
-    assert CliRunner().invoke(app, ["schema", "--check"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["schema", "--check"]).exit_code == 0
