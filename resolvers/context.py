@@ -129,6 +129,7 @@ class Context:
             await self._calls.close()
         if "loaders" in self.__dict__:
             await self.loaders.close()
+            del self.loaders  # which connect through this
 
     @cached_property
     def _slots(self) -> asyncio.Semaphore:

@@ -62,9 +62,14 @@ class TimedExecutor(RenderingExecutor):
     async def execute_operation(self, serially: bool | None = None) -> Any:
         """Execute, and answer in time."""
         allowed = self.context_value.extras.get(_TIME_ALLOWED)
-        with deadline_in(allowed) if isinstance(allowed, timedelta) else nullcontext():
-            result = super().execute_operation(serially)
-            return await result if isawaitable(result) else result
+        try:
+            with deadline_in(allowed) if isinstance(allowed, timedelta) else nullcontext():
+                result = super().execute_operation(serially)
+                return await result if isawaitable(result) else result
+        finally:
+            # Two of its own methods, for resolvers that run no more. Kept, they would make every operation a ring with
+            # all that it read, which only the garbage collector finds, thousands of requests later.
+            del self.async_helpers
 
     async def with_abort_signal(self, awaitable: Awaitable[T]) -> T:
         """Wait for a resolver until the deadline; one that comes too late is not even begun."""

@@ -1,9 +1,12 @@
 """The context of an operation."""
 
 import asyncio
+import gc
 
 import pytest
+from graphql.execution.executor import Executor
 
+from resolvers.batching import BatchLoader
 from resolvers.context import READS_AT_ONCE, Context
 from services.domain.errors import Unauthenticated
 from tests.graphql_api import Api
@@ -62,3 +65,23 @@ async def test_closing_an_operation_gives_its_connections_back(api: Api) -> None
         while api.services.database.usage().in_use:
             await asyncio.sleep(0.01)
     assert waiter.cancelled()
+
+
+async def test_an_operation_that_is_over_is_gone_at_once(api: Api) -> None:
+    """Nothing of it leads back to itself, or it would wait with all that it read for the garbage collector, which comes
+    after thousands of requests."""
+    ada = await api.add_person()
+    await api.add_account(ada)
+    document = (
+        "{ accounts { nodes { circuitBreaker { state } rateLimit { used } posts { totalCount } } } viewer { id } }"
+    )
+    await api.data(document, ada)
+    gc.collect()
+    gc.disable()
+    try:
+        await api.data(document, ada)
+        await asyncio.sleep(0.1)  # tasks that ended are forgotten in the loop's next turns
+        left = [type(one) for one in gc.get_objects() if issubclass(type(one), (Context, Executor, BatchLoader))]
+    finally:
+        gc.enable()
+    assert left == []
