@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 from pydantic import SecretStr
@@ -18,7 +19,6 @@ from app.doorkeeping import Doorkeeper
 from app.foundations import utc_now
 from app.graphiql import GraphiQL
 from app.health import health_routes
-from app.jwts import JwtVerifier, PublishedKeys, SharedSecret
 from app.leaving import RunningRequests
 from app.media import Media
 from app.metrics import metrics_routes
@@ -37,6 +37,9 @@ from services.backends.documents import DocumentStore
 from services.domain.limits import BUDGET_SPAN
 from services.guards.api_budget import ApiBudget
 from services.guards.failures import FailedAttempts
+
+if TYPE_CHECKING:
+    from app.jwts import JwtVerifier
 
 LAST_CALL = 0.5
 """Seconds between `not ready` and the closed door: a connection that the kernel took but nobody accepted is reset."""
@@ -162,10 +165,12 @@ def edge_options(settings: Settings) -> EdgeOptions:
     )
 
 
-def jwt_verifier(settings: Settings, http: httpx.AsyncClient) -> JwtVerifier | None:
+def jwt_verifier(settings: Settings, http: httpx.AsyncClient) -> "JwtVerifier | None":
     """Reads JWTs where the settings name a key for them."""
     if settings.jwt_issuer is None or settings.jwt_audience is None:
         return None
+    from app.jwts import JwtVerifier, PublishedKeys, SharedSecret  # whoever takes no JWTs need not carry them
+
     if settings.jwt_secret is not None:
         keys: SharedSecret | PublishedKeys = SharedSecret(settings.jwt_secret.get_secret_value())
     elif settings.jwt_jwks_url is not None:

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
 
 from app.doorkeeping import Doorkeeper
-from app.jwts import JwtVerifier
 from app.remembering import Remembered
 from services.backends.database import Database
 from services.backends.deadline import extra_time
@@ -22,6 +22,9 @@ from services.domain.credentials import PresentedKey, read_api_key
 from services.domain.errors import CrierError, Unauthenticated, Unproven
 from services.domain.viewers import Role, Scope, User, Viewer
 from services.queries.users import StoredCredential, find_credential, find_user_by_subject, touch_credentials
+
+if TYPE_CHECKING:
+    from app.jwts import JwtVerifier  # whoever gives us one has imported it
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +44,7 @@ class Authenticator:
         self,
         *,
         database: Database,
-        jwts: JwtVerifier | None,
+        jwts: "JwtVerifier | None",
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
         touch_every: timedelta = timedelta(minutes=1),

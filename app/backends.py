@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import httpx
 
-from app.embedded import Endpoints
+from app.endpoints import Endpoints
 from app.parts import PLAIN, Parts
 from app.settings import Settings
 from app.versions import code_mark
@@ -67,10 +67,11 @@ async def open_backends(settings: Settings, endpoints: Endpoints, parts: Parts =
             stack.push_async_callback(part.close)
         for follower in (outbox, transactions, cache):
             stack.push_async_callback(follower.close)
-        http = await stack.enter_async_context(open_http())
-        transport = PublicTransport() if settings.is_production else httpx.AsyncHTTPTransport()
+        tls = httpx.create_ssl_context()  # one for all: each holds every authority there is, and takes a while to read
+        http = await stack.enter_async_context(open_http(tls=tls))
+        transport = PublicTransport(tls=tls) if settings.is_production else httpx.AsyncHTTPTransport(verify=tls)
         media_http = await stack.enter_async_context(
-            open_media_http(transport=transport, own_url=settings.external_url)
+            open_media_http(transport=transport, own_url=settings.external_url, tls=tls)
         )
         media_http.timeout = MEDIA_TIMEOUT
         yield Backends(database, gate, events, outbox, transactions, cache, http, media_http)

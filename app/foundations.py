@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from app.backends import Backends
-from app.embedded import Endpoints
+from app.endpoints import Endpoints
 from app.metrics import Metrics
 from app.parts import PLAIN, Parts
 from app.platforms import platforms_of

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from app.api import open_api
 from app.complaints import Complaint
 from app.demo import DemoTokens, ensure_demo
-from app.embedded import Endpoints
+from app.endpoints import Endpoints
 from app.processes import endpoints_of, open_container, run_loop, sandbox_of, start_logging
 from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds

@@ -11,7 +11,7 @@ import uvloop
 from app.api import open_api, worker_api
 from app.backends import Backends, open_backends
 from app.container import Container
-from app.embedded import EmbeddedServers, Endpoints
+from app.endpoints import Endpoints
 from app.foundations import utc_now
 from app.keyring import find_secret_keys
 from app.log import configure_logging
@@ -169,6 +169,8 @@ def endpoints_of(settings: Settings) -> Iterator[Endpoints]:
     if given.database_url and given.redis_url:
         yield given
         return
+    from app.embedded import EmbeddedServers  # whoever has servers need not carry what starts them
+
     embedded = EmbeddedServers(data_dir=settings.data_dir, postgres=not given.database_url, redis=not given.redis_url)
     with embedded as own:
         yield Endpoints(database_url=given.database_url or own.database_url, redis_url=given.redis_url or own.redis_url)

@@ -12,4 +12,4 @@ errors      EmbeddedServersUnavailable
 
 from app.embedded.errors import EmbeddedServersUnavailable as EmbeddedServersUnavailable
 from app.embedded.servers import EmbeddedServers as EmbeddedServers
-from app.embedded.servers import Endpoints as Endpoints
+from app.endpoints import Endpoints as Endpoints

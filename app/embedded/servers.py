@@ -6,7 +6,6 @@ import subprocess
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,7 @@ from app.embedded.placement import place_servers
 from app.embedded.postgres import Postgres
 from app.embedded.redis import Redis
 from app.embedded.sockets import make_socket_folder
+from app.endpoints import Endpoints
 
 _log = structlog.get_logger(__name__)
 
@@ -30,14 +30,6 @@ _READY_SECONDS = 120.0  # recovery after a crash may take long; a server that en
 _JOIN_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.01
-
-
-@dataclass(frozen=True)
-class Endpoints:
-    """What the rest of the product connects to; empty where a server was not asked for."""
-
-    database_url: str
-    redis_url: str
 
 
 class EmbeddedServers:

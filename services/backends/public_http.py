@@ -7,6 +7,7 @@ checked by that. TLS still verifies the host's name.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -29,23 +30,33 @@ class AddressRefused(httpx.TransportError):
 class PublicTransport(httpx.AsyncHTTPTransport):
     """Connects to public addresses alone. Environment variables for proxies are not looked at."""
 
-    def __init__(self, *, is_allowed: Callable[[Address], bool] = is_public, resolve: Resolve | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        is_allowed: Callable[[Address], bool] = is_public,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """`tls` says whom to trust; without it those whom httpx trusts."""
+        tls = tls or httpx.create_ssl_context()
+        super().__init__(verify=tls)
         # httpx lets nobody choose how its pool connects, so it gets another pool.
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=tls,
             max_connections=MOST_CONNECTIONS,
             network_backend=_CheckedBackend(is_allowed=is_allowed, resolve=resolve or resolve_host),
         )
 
 
-def open_media_http(*, transport: httpx.AsyncBaseTransport, own_url: str) -> httpx.AsyncClient:
+def open_media_http(
+    *, transport: httpx.AsyncBaseTransport, own_url: str, tls: ssl.SSLContext | None = None
+) -> httpx.AsyncClient:
     """A client for the media that people's URLs name.
 
     `transport` is a `PublicTransport`, or in development, where the sandbox is on loopback, an ordinary one. Files
     that Crier itself serves at `own_url` are always reachable: that name may well resolve to an inner address.
     """
-    own = {own_url: httpx.AsyncHTTPTransport()}
+    own = {own_url: httpx.AsyncHTTPTransport(verify=tls or True)}
     return httpx.AsyncClient(transport=transport, mounts=own, max_redirects=MOST_REDIRECTS, trust_env=False)
 
 

@@ -2,25 +2,15 @@
 
 from typing import BinaryIO
 
-from PIL import Image
-
 from services.domain.errors import ErrorCode, Refused, refuse
 from services.domain.media_types import HEAD_BYTES, MediaType, recognize
 from services.domain.posts import MediaKind
 from services.domain.uploads import MediaFacts
 from services.uploads.boxes import MalformedVideo, read_video
 
-MOST_PIXELS = 50_000_000
-"""Of a picture: more than any platform shows, and little enough to be decoded without fear."""
 LONGEST_SECONDS = 12 * 3600
 """What YouTube takes at most."""
 MOST_SIDE = 16_384
-
-_FORMATS = {MediaType.JPEG: "JPEG", MediaType.PNG: "PNG"}
-_ORIENTATION = 0x0112
-_TURNED = (5, 6, 7, 8)
-"""EXIF orientations in which width and height change places."""
-_THUMBNAIL = (256, 256)
 
 
 def inspect_file(file: BinaryIO, size: int) -> MediaFacts:
@@ -35,28 +25,15 @@ def inspect_file(file: BinaryIO, size: int) -> MediaFacts:
 
 
 def _inspect_image(file: BinaryIO, found: MediaType) -> MediaFacts:
-    file.seek(0)
+    # Its library is loaded with the first picture, in the thread that waits for it.
+    from services.uploads.pictures import MOST_PIXELS, MalformedPicture, TooManyPixels, read_picture
+
     try:
-        with Image.open(file, formats=[_FORMATS[found]]) as image:
-            width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise Image.DecompressionBombError
-            is_turned = found is MediaType.JPEG and image.getexif().get(_ORIENTATION) in _TURNED
-            _read_through(image)
-    except Image.DecompressionBombError as error:  # Pillow's own limit is higher
+        return MediaFacts(found, *read_picture(file, found))
+    except TooManyPixels as error:
         raise _unfit(f"A picture may have {MOST_PIXELS:,} pixels at most.") from error
-    except Exception as error:  # Pillow lets out whatever its decoders stumble over
+    except MalformedPicture as error:
         raise _unfit("The picture is damaged or cut off.") from error
-    return MediaFacts(found, height, width) if is_turned else MediaFacts(found, width, height)
-
-
-def _read_through(image: Image.Image) -> None:
-    """Read all of a picture, as cheaply as its format allows, so that a damaged one is noticed."""
-    if image.format == "PNG":
-        image.verify()  # every checksum, no pixels
-        return
-    image.draft(None, _THUMBNAIL)  # JPEG decodes to an eighth of its size without making the whole
-    image.load()
 
 
 def _inspect_video(file: BinaryIO, found: MediaType, size: int) -> MediaFacts:
