@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     otel_service_name: str = "crier"
     otel_sdk_disabled: bool = False
     subscriptions_per_viewer: Count = 10
+    """In each process: what it bounds is a process's memory. Counted together, they would end with Redis."""
     media_store: MediaPlace | None = None
     """Where uploads go: a folder, or an S3 URL such as s3://bucket/prefix. Default: DATA_DIR/media."""
     media_max_bytes: Annotated[int, Field(ge=1)] = 1 << 30

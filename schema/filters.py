@@ -29,7 +29,7 @@ class PostFilter:
     scheduled_from: datetime | None = strawberry.field(default=None, description="Posts of this moment or later.")
     scheduled_to: datetime | None = strawberry.field(default=None, description="Posts of before this moment.")
     search: str | None = strawberry.field(
-        default=None, description="Posts whose caption has this text in it, in any case."
+        default=None, description="Posts whose caption has this text in it, in any case; at most 200 characters."
     )
     user_id: strawberry.ID | None = strawberry.field(default=None, description=_STRANGER)
 
@@ -68,5 +68,5 @@ class UserFilter:
 
     role: Role | None = strawberry.field(default=None, description="Users who may do this much.")
     search: str | None = strawberry.field(
-        default=None, description="Users whose name has this text in it, in any case."
+        default=None, description="Users whose name has this text in it, in any case; at most 200 characters."
     )

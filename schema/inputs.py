@@ -26,7 +26,9 @@ class MediaInput:
     kind: MediaKind = strawberry.field(description="Picture or video.")
     url: Url | None = strawberry.field(default=None, description="Where platforms can fetch it.")
     media_id: strawberry.ID | None = strawberry.field(default=None, description="What `POST /media` answered.")
-    alt_text: str | None = strawberry.field(default=None, description="What it shows, for those who cannot see it.")
+    alt_text: str | None = strawberry.field(
+        default=None, description="What it shows, for those who cannot see it; at most 1,000 characters."
+    )
 
 
 @strawberry.input(description="Choices for Instagram.")

@@ -1,33 +1,57 @@
-"""Text that PostgreSQL cannot store: U+0000, which GraphQL and JSON can write, is refused by the name of its field."""
+"""Texts that clients write: none is longer than anybody needs, and none holds what PostgreSQL cannot store.
 
-from collections.abc import Iterator
+That is U+0000, which GraphQL and JSON can write. Ids are not among them: an id that was not given here names nothing.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 from strawberry import Some
 from strawberry.utils.str_converters import to_camel_case
 
+from services.domain.drafts import LONGEST_KEY
 from services.domain.errors import ErrorCode, Refused, UserError
+from services.domain.urls import LONGEST as LONGEST_URL
+
+LONGEST: Mapping[str, int] = {
+    "caption": 63_206,
+    "link": LONGEST_URL,
+    "url": LONGEST_URL,
+    "permalink": LONGEST_URL,
+    "altText": 1_000,
+    "title": 500,
+    "tags": 500,
+    "categoryId": 20,
+    "idempotencyKey": LONGEST_KEY,
+    "name": 100,
+    "search": 200,
+}
+"""Characters that a text may have, by the field that it stands in: what any platform takes. A post's own platforms may
+take less, and say so of each account."""
 
 
 def check_texts(given: object) -> None:
-    """Raise Refused for every text in an input, however deep, that cannot be stored."""
+    """Raise Refused for every text in an input, however deep, that is too long or cannot be stored."""
     errors = [
-        UserError(ErrorCode.VALIDATION_FAILED, "Text cannot hold the character U+0000.", ".".join(path) or None)
-        for path in _find_nul(given, ())
+        UserError(ErrorCode.VALIDATION_FAILED, message, ".".join(path) or None) for path, message in _judge(given, ())
     ]
     if errors:
         raise Refused(errors)
 
 
-def _find_nul(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _judge(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     match value:
-        case str() if "\0" in value:
-            yield path
+        case str():
+            if "\0" in value:
+                yield path, "Text cannot hold the character U+0000."
+            longest = LONGEST.get(next((name for name in reversed(path) if not name.isdigit()), ""))
+            if longest is not None and len(value) > longest:
+                yield path, f"At most {longest:,} characters; these are {len(value):,}."
         case list():
             for index, item in enumerate(value):
-                yield from _find_nul(item, (*path, str(index)))
+                yield from _judge(item, (*path, str(index)))
         case Some():
-            yield from _find_nul(value.value, path)
+            yield from _judge(value.value, path)
         case _ if is_dataclass(value):
             for field in fields(value):
-                yield from _find_nul(getattr(value, field.name), (*path, to_camel_case(field.name)))
+                yield from _judge(getattr(value, field.name), (*path, to_camel_case(field.name)))

@@ -23,6 +23,8 @@ REQUESTS = share_of(20_000)
 FILLINGS = 2
 """Making a document up takes longer than answering it: each is asked so often, about other things each time."""
 SLOWEST_SECONDS = 2.0
+ONCE_MORE = 3
+"""A document is slow that is slow whenever it is asked: once, the machine may have been busy with something else."""
 
 ROOTS = {"person": PERSONS, "operator": OPERATORS}
 
@@ -60,6 +62,13 @@ class Tally:
         return f"{dict(self.counts)} {dict(self.codes)} {trouble}"
 
 
+def post(http: httpx.Client, document: str) -> tuple[httpx.Response, float]:
+    """The answer, and how many seconds it took."""
+    began = time.monotonic()
+    answer = http.post("/graphql", json={"query": document})
+    return answer, time.monotonic() - began
+
+
 def ask_as(who: str, ids: Ids, number: int, tally: Tally, field: Field) -> None:
     """Ask as somebody: two queries for each mutation."""
     texts = st.one_of([*[query_texts(ROOTS[who])] * 2, mutation_texts(ROOTS[who])])
@@ -73,9 +82,11 @@ def ask_as(who: str, ids: Ids, number: int, tally: Tally, field: Field) -> None:
             random = Random(seed)  # noqa: S311 - Hypothesis chose it
             for _ in range(FILLINGS):
                 document = make_real(text, ids, random)
-                began = time.monotonic()
-                answer = http.post("/graphql", json={"query": document})
-                tally.note(document, answer, time.monotonic() - began)
+                answer, seconds = post(http, document)
+                for _ in range(ONCE_MORE):
+                    if seconds > SLOWEST_SECONDS:
+                        seconds = min(seconds, post(http, document)[1])
+                tally.note(document, answer, seconds)
 
         ask()
 

@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 
 from tests.fuzz.conftest import Field
 from tests.fuzz.share import many, share_of
-from tests.fuzz.test_requests import SLOWEST_SECONDS
+from tests.fuzz.test_requests import ONCE_MORE, SLOWEST_SECONDS
 from tests.fuzz.wire import BODIES, FRAMES, HEADERS, PLACES
 
 BODIES_SENT, FRAMES_SENT = share_of(20_000), share_of(5_000)
@@ -37,6 +37,14 @@ def send(http: httpx.Client, place: tuple[str, str], body: bytes, headers: dict[
         if kind.startswith("text/event-stream"):
             return answer.status_code, next(answer.iter_bytes(), b""), kind
         return answer.status_code, answer.read(), kind
+
+
+def timed(
+    http: httpx.Client, place: tuple[str, str], body: bytes, headers: dict[str, str]
+) -> tuple[tuple[int, bytes, str], float]:
+    """What `send` gives, and how many seconds it took."""
+    began = time.monotonic()
+    return send(http, place, body, headers), time.monotonic() - began
 
 
 def is_told(answer: bytes) -> bool:
@@ -62,9 +70,10 @@ async def test_random_bodies_are_answered_or_refused(field: Field) -> None:
             @given(st.lists(st.tuples(PLACES, BODIES, HEADERS), min_size=AT_ONCE, max_size=AT_ONCE))
             def try_each(sent: list[tuple[Any, bytes, dict[str, str]]]) -> None:
                 for place, body, headers in sent:
-                    began = time.monotonic()
-                    status, answer, kind = send(http, place, body, signed | headers)
-                    seconds = time.monotonic() - began
+                    (status, answer, kind), seconds = timed(http, place, body, signed | headers)
+                    for _ in range(ONCE_MORE):
+                        if seconds > SLOWEST_SECONDS:
+                            seconds = min(seconds, timed(http, place, body, signed | headers)[1])
                     statuses[status] += 1
                     is_graphql = place[1] == "/graphql" and kind.startswith("application/")
                     if status >= 500 or (is_graphql and not is_told(answer)):

@@ -1,6 +1,7 @@
 """Settling a post: its roll-up, its version, and a state that is the same from every side."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,12 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.domain.accounts import AccountStatus, Platform
 from services.domain.ids import new_id
 from services.domain.posts import PostStatus, TargetStatus, roll_up
-from services.models import ACCOUNTS, TARGETS
+from services.models import ACCOUNTS, MEDIA, TARGETS
 from services.queries.media import load_media
 from services.queries.posts import find_posts
-from services.queries.states import lock_state, read_state, settle_post, state_from_json, upcoming_states
+from services.queries.states import (
+    lock_state,
+    read_state,
+    settle_post,
+    settle_posts,
+    state_from_json,
+    upcoming_states,
+)
 from services.queries.targets import load_targets
-from tests.services.queries.calendars import NOON, Entry, store
+from tests.services.queries.calendars import ENTRIES, NOON, Entry, store
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -79,3 +87,31 @@ async def test_a_state_tells_nothing_of_what_workers_keep(engine: AsyncEngine) -
         assert not target.keys() & {"checkpoint", "lease", "lease_until", "leased_by", "step", "step_shows"}
         assert await read_state(c, post_id, owner=calendar.owners[1]) is None
         assert await lock_state(c, post_id, owner=calendar.owners[1]) is None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(entries=ENTRIES)
+async def test_posts_of_several_people_that_are_settled_together_tell_each_of_their_own_alone(
+    engine: AsyncEngine, entries: Sequence[Entry]
+) -> None:
+    """Each event goes to the post's owner, and holds that post's targets, media and accounts, and nothing else's."""
+    async with engine.connect() as c:
+        calendar = await store(c, entries)
+        owner_of = {post_id: calendar.owners[entry.owner] for post_id, entry in calendar.entries.items()}
+        media = {post_id: new_id() for post_id in owner_of}
+        shown = {"kind": "IMAGE", "url": "https://example.test/a.jpg", "position": 0}
+        await c.execute(insert(MEDIA), [{"id": key, "post_id": post_id, **shown} for post_id, key in media.items()])
+
+        settled = await settle_posts(c, list(owner_of), caption="buns")
+
+        assert {state.post.id for state, _ in settled} == set(owner_of)
+        for state, event in settled:
+            post_id, entry = state.post.id, calendar.entries[state.post.id]
+            accounts = {calendar.accounts[entry.owner, number] for number in entry.accounts}
+            assert event.user_id == owner_of[post_id] == UUID(event.payload["post"]["user_id"])
+            assert event.tags == (f"posts:{owner_of[post_id].hex}",)
+            assert {UUID(row["post_id"]) for row in event.payload["targets"]} <= {post_id}
+            assert {UUID(row["account_id"]) for row in event.payload["targets"]} == accounts
+            assert {UUID(row["id"]) for row in event.payload["accounts"]} == accounts
+            assert [UUID(row["id"]) for row in event.payload["media"]] == [media[post_id]]
+            assert state == state_from_json(event.payload) == await read_state(c, post_id, owner=owner_of[post_id])
