@@ -67,7 +67,7 @@ class CarefulHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._header_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
-        self._stall = Stall(self.loop, self.config.stall_patience, self._abort)
+        self._stall = Stall(self.loop, self.config.stall_patience)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A request is expected soon."""
@@ -148,7 +148,7 @@ class CarefulHttp(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client takes nothing more for now, which it may not do for long."""
         super().pause_writing()
-        self._stall.begin()
+        self._stall.begin(self._abort)
 
     def resume_writing(self) -> None:
         """It took some."""
@@ -203,7 +203,7 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._stall = Stall(self.loop, self.config.stall_patience, self._give_up)
+        self._stall = Stall(self.loop, self.config.stall_patience)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is waited for any more."""
@@ -213,7 +213,7 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """The client takes nothing more for now; what it subscribed to waits, and is told it as it stands by then."""
         super().pause_writing()
-        self._stall.begin()
+        self._stall.begin(self._give_up)
 
     def resume_writing(self) -> None:
         """It took some."""

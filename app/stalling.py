@@ -10,18 +10,18 @@ TOO_SLOW = 4413
 
 
 class Stall:
-    """A client that takes nothing more for now, and what to do if that goes on for `patience` seconds."""
+    """A client that takes nothing more for now, which may go on for `patience` seconds."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, patience: float, give_up: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, patience: float) -> None:
         self._loop = loop
         self._patience = patience
-        self._give_up = give_up
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """From now on it is waited for."""
+    def begin(self, give_up: Callable[[], None]) -> None:
+        """From now on it is waited for, and given up once its time is over. Only so long is `give_up` held: whoever
+        stalls owns this, and a connection that led back to itself would be left to the garbage collector."""
         self.end()
-        self._timer = self._loop.call_later(self._patience, self._give_up)
+        self._timer = self._loop.call_later(self._patience, give_up)
 
     def end(self) -> None:
         """It took something, or it is gone."""

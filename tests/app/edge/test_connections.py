@@ -1,6 +1,7 @@
 """What reaches the server but never becomes a request: slow, endless, broken. All of it is refused in our own shape."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-from app.protocols import MOST_HEAD_BYTES, MOST_URL_BYTES
+from app.protocols import MOST_HEAD_BYTES, MOST_URL_BYTES, CarefulHttp
 from services.backends.database import Database
 from tests.app.edge.conftest import Edge, RunningEdge
 from tests.app.edge.small_edge import small_edge
@@ -205,3 +206,21 @@ async def test_every_refusal_of_the_edge_is_graphql_json_with_a_code(running: Ru
         assert "json" in response.headers["content-type"], (method, path)
         assert response.json()["errors"][0]["extensions"]["code"], (method, path)
         assert all(name in response.headers for name in SAFE), (method, path)
+
+
+async def test_a_connection_that_has_closed_is_gone_at_once(running: RunningEdge) -> None:
+    """It does not lead back to itself, or all that it last said and heard would wait for the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected(running.origin) as line:
+            line.writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert (await line.answer())[0] == 404
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            left = [one for one in gc.get_objects() if type(one) is CarefulHttp]
+            if not left:
+                break
+    finally:
+        gc.enable()
+    assert left == []
