@@ -34,6 +34,7 @@ from schema.extensions import list_extensions
 from schema.extensions.request_timeout import TimeLimits
 from schema.extensions.subscription_slots import SubscriptionCounts
 from services.backends.documents import DocumentStore
+from services.domain.health import HealthStatus
 from services.domain.limits import BUDGET_SPAN
 from services.guards.api_budget import ApiBudget
 from services.guards.failures import FailedAttempts
@@ -117,9 +118,26 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
     )
     await authenticator.open()
     try:
-        yield Api(app, streams, running, container)
+        async with watching(container):
+            yield Api(app, streams, running, container)
     finally:
         await authenticator.close()
+
+
+@asynccontextmanager
+async def watching(container: Container) -> AsyncIterator[None]:
+    """The replica at work, where pages may be read from one; its health is the API's."""
+    replica = container.replica
+    container.metrics.show_replica(replica)
+    if replica is None:
+        yield
+        return
+    container.health.watch("reader", replica.check, HealthStatus.DEGRADED)
+    await replica.open()
+    try:
+        yield
+    finally:
+        await replica.close()
 
 
 def count_failures(container: Container) -> FailedAttempts:

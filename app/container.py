@@ -17,8 +17,10 @@ from app.worker import Duty, Worker
 from resolvers.context import Services
 from resolvers.last_known import LastKnown
 from services.accounts import AccountService, TokenKeeper
+from services.backends.database import Database
 from services.backends.notices import Notices
 from services.backends.objects import ObjectStore
+from services.backends.replica import Replica
 from services.domain.accounts import Platform
 from services.domain.drafts import Rules
 from services.domain.limits import BUDGET_SPAN
@@ -67,7 +69,32 @@ class Container(Foundations):
             health=self.health,
             optimizer=QueryOptimizerService(),
             last_known=LastKnown(),
+            replica=self.replica,
             on_batch=self.metrics.note_batch,
+        )
+
+    @cached_property
+    def replica(self) -> Replica | None:
+        """Answers pages, where there is one."""
+        url = self.settings.database_reader_url
+        if url is None:
+            return None
+        backends, given = self.backends, url.get_secret_value()
+        return Replica(
+            reader=self._look_at(given, self.settings.db_pool_min, self.settings.db_pool_max),
+            writer=backends.database,
+            lookouts=(self._look_at(self.endpoints.database_url), self._look_at(given)),
+            gate=backends.gate,
+        )
+
+    def _look_at(self, url: str, pool_min: int = 1, pool_max: int = 1) -> Database:
+        return Database(
+            url=url,
+            pool_min=pool_min,
+            pool_max=pool_max,
+            start_patience=timedelta(0),
+            through_pgbouncer=self.settings.db_through_pgbouncer,
+            connection_class=self.parts.connection,
         )
 
     @cached_property

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     log_format: LogFormat | None = None
 
     database_url: DatabaseUrl | None = None
+    database_reader_url: DatabaseUrl | None = None
+    """A streaming replica, for pages that may be a second old."""
     redis_url: RedisUrl | None = None
     db_pool_min: Annotated[int, Field(ge=0)] = 5
     db_pool_max: Count = 20

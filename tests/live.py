@@ -16,6 +16,7 @@ from services.backends.database import Database
 from services.domain.credentials import mint_api_key
 from services.domain.viewers import Scope, Viewer
 from services.queries.users import insert_key
+from tests.children import as_child
 from tests.end_to_end.local_run import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +62,15 @@ async def live_api(*, database_url: str, redis_url: str, folder: Path, **setting
     api = LiveApi(f"http://127.0.0.1:{port}", folder / "serve.log")
     with api.log.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app", "serve", cwd=ROOT, env=environment | settings, stdout=log, stderr=log
+            sys.executable,
+            "-m",
+            "app",
+            "serve",
+            cwd=ROOT,
+            env=environment | settings,
+            stdout=log,
+            stderr=log,
+            **as_child(),
         )
     try:
         await _answering(api, process)

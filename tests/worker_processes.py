@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.children import as_child
 from tests.rig import KEY, Rig
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +34,8 @@ def worker_processes(rig: Rig, count: int, **environment: str) -> Iterator[list[
     command = [sys.executable, "-m", "app", "worker"]
     log = (settings.data_dir / "workers.log").open("wb")
     workers = [
-        subprocess.Popen(command, cwd=ROOT, env=chosen | environment, stderr=log, stdout=log) for _ in range(count)
+        subprocess.Popen(command, cwd=ROOT, env=chosen | environment, stderr=log, stdout=log, **as_child())
+        for _ in range(count)
     ]
     try:
         yield workers

@@ -78,6 +78,16 @@ OWN: tuple[Described, ...] = (
     Described("crier_pool_waits_total", _COUNTER, "Callers that had to wait for a connection."),
     Described("crier_pool_wait_seconds_total", _COUNTER, "How long they waited, together."),
     Described("crier_pool_refused_total", _COUNTER, "Callers that got none: the line or the wait was too long."),
+    Described(
+        "crier_reader_lag_seconds", _GAUGE, "How far the reader is behind at most; no number where there is none."
+    ),
+    Described(
+        "crier_reader_answers_total",
+        _COUNTER,
+        "Pages by who answered them: `reader`, or the writer because their owner has just `written`, or because the "
+        "reader was away or `behind` or had `failed`.",
+        ("by",),
+    ),
     Described("crier_redis_up", _GAUGE, "1 where this process reaches Redis."),
     Described("crier_redis_outages_total", _COUNTER, "How often Redis went away."),
     # Guards

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, Proce
 from app.metrics.catalogue import CATALOGUE
 from app.metrics.operations import RequestMeter
 from app.metrics.tallies import Count, Labels, Read, Spread
+from services.backends.replica import Replica
 from services.domain.accounts import Platform
 from services.domain.breakers import Transition
 from services.domain.caching import CacheStats
@@ -123,6 +124,14 @@ class Metrics:
             lambda: [
                 ((one.resolver, result), getattr(one, result)) for one in stats().resolvers for result in _CACHE_RESULTS
             ],
+        )
+
+    def show_replica(self, replica: Replica | None) -> None:
+        """Show how far behind the reader is, and whose answers pages are."""
+        self.show("crier_reader_lag_seconds", lambda: float("nan") if replica is None else replica.behind)
+        self.read(
+            "crier_reader_answers_total",
+            lambda: [] if replica is None else [((by.value,), count) for by, count in replica.answers.items()],
         )
 
     def show(self, name: str, value: Callable[[], float]) -> None:

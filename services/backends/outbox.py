@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backends.database import Database
 from services.backends.encoding import encode_json
 from services.backends.events import channel_of
+from services.backends.recent_writes import note_writes
 from services.backends.redis import RedisAway, RedisGate
 from services.backends.tags import raise_tags
 from services.domain.errors import CrierError
@@ -138,11 +139,13 @@ class OutboxRelay:
         return len(rows)
 
     async def _announce(self, events: Sequence[Event]) -> None:
-        """One round trip. Tags first: whoever hears of an event must not read what was cached before it."""
+        """One round trip. Tags first: whoever hears of an event must not read what was cached before it; and before
+        them who has written, for whoever then loads anew must do so where it was committed."""
         tags = sorted({tag for event in events for tag in event.tags})
 
         async def announce(client: Redis) -> None:
             pipeline = client.pipeline(transaction=False)
+            note_writes(pipeline, {event.user_id for event in events})
             raise_tags(pipeline, tags)
             for event in events:
                 pipeline.publish(channel_of(event.user_id), encode_event(event))

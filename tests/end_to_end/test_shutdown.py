@@ -21,6 +21,7 @@ from websockets.typing import Subprotocol
 from app.shutdown import FORCED
 from services.domain.ids import Kind, encode_id
 from services.domain.posts import TargetStatus
+from tests.children import as_child
 from tests.end_to_end.local_run import ROOT, free_port
 from tests.live import give_key
 from tests.rig import KEY, Rig
@@ -52,7 +53,7 @@ async def started(
     }
     with (folder / f"{command}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app", command, cwd=ROOT, env=environment, stdout=log, stderr=log
+            sys.executable, "-m", "app", command, cwd=ROOT, env=environment, stdout=log, stderr=log, **as_child()
         )
     try:
         await answering(port)

@@ -1,0 +1,235 @@
+"""Pages from a real replica: it streams, is paused, frozen and killed, and is never believed to be newer than it is."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from services.backends.database import Database
+from services.backends.recent_writes import note_writes
+from services.backends.redis import RedisGate
+from services.backends.replica import MOST_BEHIND, Answered, Replica
+from services.domain.health import HealthStatus
+from tests.faulty import OwnPostgres
+
+COUNT = "SELECT count FROM things WHERE owner = $1"
+SOON = 10.0
+BEHIND = MOST_BEHIND.total_seconds()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A database and the replica that follows it."""
+
+    first: OwnPostgres
+    second: OwnPostgres
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    """Both running, with a table of things."""
+    with tempfile.TemporaryDirectory(prefix="crier-test-") as parent:
+        folders = [Path(parent) / name for name in ("first", "second")]
+        for folder in (Path(parent), *folders):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)
+        first = OwnPostgres(folders[0])
+        first.start()
+        second = OwnPostgres(folders[1], replica_of=first)
+        second.start()
+        try:
+            yield Pair(first, second)
+        finally:
+            second.close()
+            first.close()
+
+
+@dataclass
+class Reading:
+    """The replica as the API has it, and what tests do to the rows."""
+
+    replica: Replica
+    writer: Database
+    at_replica: Database
+    owner: UUID
+
+    async def page(self) -> int:
+        """What a page shows of the owner's thing."""
+        count: int = await self.replica.read_value(COUNT, (self.owner,), owner=self.owner)
+        return count
+
+    async def write(self, count: int) -> None:
+        """Change it behind everybody's back: no mark, no tag."""
+        async with self.writer.connect() as c:
+            await c.execute(
+                text("UPDATE things SET count = :count WHERE owner = :owner"), vars(self) | {"count": count}
+            )
+
+    async def order(self, statement: str) -> None:
+        """Tell the replica something."""
+        async with self.at_replica.connect() as c:
+            await c.execute(text(statement))
+
+    async def answered_by(self, which: Answered) -> None:
+        """Wait until pages are."""
+        before = self.replica.answers.get(which, 0)
+        async with asyncio.timeout(SOON):
+            while self.replica.answers.get(which, 0) == before:
+                await self.page()
+                await asyncio.sleep(0.02)
+
+
+def database(url: str, size: int = 1) -> Database:
+    """One side."""
+    return Database(url=url, pool_min=size, pool_max=size, start_patience=timedelta(0))
+
+
+@asynccontextmanager
+async def opened(reader: str, writer: str, gate: RedisGate) -> AsyncIterator[Reading]:
+    """A replica that is being looked at, and a thing of a new owner."""
+    own, aside, owner = database(writer, 3), database(reader), uuid4()
+    replica = Replica(reader=database(reader, 3), writer=own, lookouts=(database(writer), database(reader)), gate=gate)
+    async with own.connect() as c:
+        await c.execute(text("CREATE TABLE IF NOT EXISTS things (owner uuid PRIMARY KEY, count int NOT NULL)"))
+        await c.execute(text("INSERT INTO things VALUES (:owner, 0)"), {"owner": owner})
+    await replica.open()
+    try:
+        yield Reading(replica, own, aside, owner)
+    finally:
+        await replica.close()
+        await aside.close()
+        await own.close()
+
+
+@pytest.fixture
+async def reading(pair: Pair, gate: RedisGate) -> AsyncIterator[Reading]:
+    """Pages are answered by the replica."""
+    async with opened(pair.second.url, pair.first.url, gate) as reading:
+        await reading.answered_by(Answered.READER)
+        yield reading
+
+
+async def test_pages_come_from_the_replica(reading: Reading) -> None:
+    """Where a statement really ran is what the server itself says."""
+    for _ in range(20):
+        assert await reading.replica.read_value("SELECT pg_is_in_recovery()", (), owner=reading.owner) is True
+    assert (await reading.replica.check()).status is HealthStatus.OK
+    assert 0 <= reading.replica.behind <= BEHIND
+
+
+async def test_who_has_just_written_reads_what_was_written(reading: Reading, gate: RedisGate, redis: Redis) -> None:
+    """Whichever process it was, and however far the replica is; the others go on reading there."""
+    await reading.order("SELECT pg_wal_replay_pause()")
+    try:
+        for count in range(1, 20):
+            await reading.write(count)
+            pipeline = redis.pipeline(transaction=False)
+            note_writes(pipeline, [reading.owner])
+            await pipeline.execute()
+            assert await reading.page() == count
+            if reading.replica.behind < BEHIND / 2:
+                in_recovery = await reading.replica.read_value("SELECT pg_is_in_recovery()", (), owner=uuid4())
+                assert in_recovery is True
+    finally:
+        await reading.order("SELECT pg_wal_replay_resume()")
+
+
+async def test_a_page_is_never_older_than_it_may_be(reading: Reading) -> None:
+    """Written without a word to anybody, while the replica follows late, stands still, and catches up again."""
+    written: list[tuple[float, int]] = []
+    stop = asyncio.Event()
+
+    async def write() -> None:
+        count = 0
+        while not stop.is_set():
+            count += 1
+            await reading.write(count)
+            written.append((time.monotonic(), count))
+            await asyncio.sleep(0.01)
+
+    async def read() -> None:
+        while not stop.is_set():
+            began = time.monotonic()
+            seen = await reading.page()
+            due = max((count for at, count in written if at < began - BEHIND), default=0)
+            assert seen >= due, f"{due} was there for more than {BEHIND} s"
+            await asyncio.sleep(0.005)
+
+    async def disturb() -> None:
+        for pause in (0.3, 2.5, 0.1, 1.2):
+            await reading.order("SELECT pg_wal_replay_pause()")
+            await asyncio.sleep(pause)
+            await reading.order("SELECT pg_wal_replay_resume()")
+            await asyncio.sleep(0.5)
+        stop.set()
+
+    await asyncio.gather(write(), read(), read(), disturb())
+    assert reading.replica.answers[Answered.BEHIND] > 10
+    await reading.answered_by(Answered.READER)
+
+
+async def test_a_dead_replica_is_done_without(reading: Reading, pair: Pair) -> None:
+    """No page fails, health says so, and it is used again once it is back."""
+    pair.second.kill()
+    for _ in range(50):
+        assert await reading.page() == 0
+    await asyncio.sleep(BEHIND)
+    assert (await reading.replica.check()).status is HealthStatus.DEGRADED
+    await asyncio.to_thread(pair.second.stop)
+    pair.second.start()
+    await reading.answered_by(Answered.READER)
+    assert (await reading.replica.check()).status is HealthStatus.OK
+
+
+async def test_a_frozen_replica_holds_nobody_up_for_long(reading: Reading, pair: Pair) -> None:
+    """The first second's pages wait for it, bounded; later ones do not."""
+    pair.second.freeze()
+    try:
+        async with asyncio.timeout(SOON):
+            assert await asyncio.gather(*(reading.page() for _ in range(6))) == [0] * 6
+        await asyncio.sleep(BEHIND)
+        began = time.monotonic()
+        assert await reading.page() == 0
+        assert time.monotonic() - began < BEHIND
+    finally:
+        pair.second.thaw()
+    await reading.answered_by(Answered.READER)
+
+
+async def test_without_redis_pages_are_read_where_they_are_written(reading: Reading, pair: Pair) -> None:
+    """Nobody can say who has just written."""
+    away = RedisGate(url="redis://127.0.0.1:1")
+    async with opened(pair.second.url, pair.first.url, away) as lonely:
+        async with asyncio.timeout(SOON):
+            while lonely.replica.behind > BEHIND:
+                await asyncio.sleep(0.02)
+        assert await lonely.page() == 0
+        assert lonely.replica.answers == {Answered.WRITTEN: 1}
+    await away.close()
+
+
+async def test_what_is_no_replica_of_this_database_is_never_read(
+    pair: Pair, gate: RedisGate, database_url: str
+) -> None:
+    """The database itself, or quite another one: how old it is nobody knows."""
+    for stranger in (pair.first.url, database_url):
+        async with opened(stranger, pair.first.url, gate) as reading:
+            await asyncio.sleep(0.5)
+            assert await reading.page() == 0
+            assert reading.replica.answers == {Answered.BEHIND: 1}
+
+
+async def test_a_mistake_is_no_reason_to_ask_twice(reading: Reading) -> None:
+    """What is wrong with the statement, or with the caller's time, is wrong everywhere."""
+    with pytest.raises(Exception, match="no_such_table"):
+        await reading.replica.read_value("SELECT * FROM no_such_table", (), owner=reading.owner)
+    assert reading.replica.answers.get(Answered.FAILED, 0) == 0
