@@ -25,7 +25,7 @@ from services.queries.optimizer_statements import StatementWriter
 MOST_FIELDS = 500
 """A statement with more takes PostgreSQL longer to plan than the loaders take to answer."""
 LONGEST_NAME = 63
-"""Bytes that PostgreSQL keeps of a name."""
+"""Names that nobody would type make statements long; whoever asks under a longer one is answered by the loaders."""
 
 _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's
 _Shape = tuple[Root, Selection, tuple[ListShape, ...], bool]

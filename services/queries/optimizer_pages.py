@@ -1,8 +1,8 @@
 """Writes connections: three layers, each reading from the one below it.
 
-    SELECT s.list_0 AS "nodes", (…) AS "pageInfo", (SELECT count(*) …) AS "totalCount"      what was asked for
-    FROM (SELECT json_agg((…)) FILTER (WHERE page_number <= size) AS list_0,                one line that sums it up
-                 count(*) > size AS has_next, …
+    SELECT '{"nodes":[' || s.list_0 || '],"pageInfo":' || … || ',"totalCount":' || …        what was asked for
+    FROM (SELECT string_agg('{"caption":' || …, ',') FILTER (WHERE page_number <= size)     one line that sums it up
+                   AS list_0, count(*) > size AS has_next, …
           FROM (SELECT p.caption, …, row_number() OVER (…) AS page_number                   the page, and one row more
                 FROM posts p WHERE … ORDER BY … LIMIT size + 1) page) s
 
@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     DateTime,
     FromClause,
@@ -38,19 +39,18 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from services.domain.pages import MAX_SIZE
 from services.domain.selection import TYPENAME, Selected, Selection
 from services.queries.mappings import MAPPINGS
-from services.queries.mappings.fields import Column, Elsewhere, Id, Many, Member, Moment, One, OrElse, Pages, Part
-from services.queries.mappings.lists import Asking, Rows
+from services.queries.mappings.fields import Column, Elsewhere, Id, Many, Member, Moment, One, OrElse, Pages, Part, Word
+from services.queries.mappings.lists import Asking, Rows, unseen
+from services.queries.optimizer_json import Json, constant, gathered, list_from, object_of
 
-Json = ColumnElement[Any]
 Path = tuple[str, ...]
 Show = Callable[[str, FromClause, Sequence[Selected], Path], Json]
 """Writes a row that stands in an enclosing FROM as an object of a type."""
 
-EMPTY_LIST: ColumnElement[Any] = literal_column("'[]'::json")
 _FIRST: ColumnElement[Any] = literal_column("1")
 _LONGEST: ColumnElement[Any] = literal_column(str(MAX_SIZE + 1))
-"""No page is longer. PostgreSQL takes a limit that is a parameter for a tenth of the whole list; where it sees this one
-too, it plans the statement once and not for every request, which takes as long again as running it."""
+"""No page is longer. A limit that PostgreSQL does not see it takes for a tenth of what there is: of this many, where it
+sees this one too, and not of the whole list."""
 _MICROSECONDS: ColumnElement[Any] = literal_column("1000000")
 _IN_1970: ColumnElement[Any] = literal_column(r"'\x0000000000000000'::bytea")
 _URL_SAFE: tuple[ColumnElement[Any], ...] = (literal_column("'+/'"), literal_column("'-_'"))
@@ -69,29 +69,30 @@ class PageWriter:
     path: Path
     show: Show
 
-    def write(self, selection: Selection) -> Subquery:
-        """One row: the connection's fields, under the names asked for."""
+    def write(self, selection: Selection) -> Json:
+        """The connection."""
         type_name, fields = selection.only()
         lists = [field for field in fields if field.name in ("nodes", "edges")]
         facts = {asked.name for field in fields if field.name == "pageInfo" for asked in _fields(field)}
         has_info = any(field.name == "pageInfo" for field in fields)
         line = self._sum_up(lists, facts, has_info=has_info) if lists or has_info else None
 
-        columns = [self._write_field(type_name, field, lists, line).label(field.key) for field in fields]
-        shown = select(*columns) if line is None else select(*columns).select_from(line)
-        return shown.correlate(self.parent).subquery()
+        shown = object_of((field.key, self._write_field(type_name, field, lists, line)) for field in fields)
+        if line is None:
+            return shown
+        return Json((select(shown.sql()).select_from(line).correlate(self.parent).scalar_subquery(),))
 
     def _write_field(self, type_name: str, field: Selected, lists: list[Selected], line: Subquery | None) -> Json:
         if field.name == TYPENAME:
-            return literal_column(f"'{type_name}'")
+            return constant(type_name)
         if field.name == "totalCount":
-            counted = select(func.count()).select_from(self.rows.tables).where(*self.rows.where)
-            return counted.correlate(self.parent).scalar_subquery()
+            counted = select(cast(func.count(), Text)).select_from(self.rows.tables).where(*self.rows.where)
+            return Json((counted.correlate(self.parent).scalar_subquery(),))
         assert line is not None  # noqa: S101 — for the type checker: whatever else there is makes `write` sum up
         if field.name == "pageInfo":
             info, fields = _below(field).only()
             return self.show(info, line, fields, (*self.path, field.key))
-        return line.c[f"list_{lists.index(field)}"]
+        return list_from(line.c[f"list_{lists.index(field)}"])
 
     def _sum_up(self, lists: list[Selected], facts: set[str], *, has_info: bool) -> Subquery:
         """The page's lists and facts in one line."""
@@ -118,27 +119,26 @@ class PageWriter:
             shown.append(func.row_number().over(order_by=self._order()).label("page_number"))
         listed = select(*shown).select_from(self.rows.tables).where(*self.rows.where, *self._between())
         longest = listed.order_by(*self._order()).limit(_LONGEST).correlate(self.parent).subquery()
-        return select(longest).limit(self.asking.value("limit" if has_number else "size", Integer())).subquery()
+        size = unseen(self.asking.value("limit" if has_number else "size", Integer()))
+        return select(longest).limit(size).subquery()
 
-    def _gather(self, field: Selected, page: Subquery) -> Json:
+    def _gather(self, field: Selected, page: Subquery) -> Any:
         item, fields = _below(field).only()
         path = (*self.path, field.key)
         write = self._write_edge if field.name == "edges" else self.show
-        listed = func.json_agg(self._in_order(write(item, page, fields, path), page))
-        return func.coalesce(listed.filter(*self._is_shown(page)), EMPTY_LIST)
+        return gathered(write(item, page, fields, path).sql(), *self._page_order(page)).filter(*self._is_shown(page))
 
     def _write_edge(self, type_name: str, page: FromClause, fields: Sequence[Selected], path: Path) -> Json:
         def write(field: Selected) -> Json:
             if field.name == TYPENAME:
-                return literal_column(f"'{type_name}'")
+                return constant(type_name)
             if field.name == "cursor":
-                return page.c.page_cursor
+                return Json(('"', page.c.page_cursor, '"'))
             return self.show(self.of, page, _fields(field), (*path, field.key))
 
-        shown = select(*(write(field).label(field.key) for field in fields)).correlate(page).subquery()
-        return select(func.row_to_json(shown.table_valued())).scalar_subquery()
+        return object_of((field.key, write(field)) for field in fields)
 
-    def _facts(self, page: Subquery, asked: set[str]) -> Iterator[tuple[str, Json]]:
+    def _facts(self, page: Subquery, asked: set[str]) -> Iterator[tuple[str, ColumnElement[Any]]]:
         """What `PageInfo` is read off; the list's own order holds whichever way it is read."""
         shape = self.asking.shape
         has_more = func.count() > self.asking.value("size", Integer())
@@ -153,16 +153,17 @@ class PageWriter:
             yield "end_cursor", self._cursors(page)[cast(last, Integer)]
 
     def _cursors(self, page: Subquery) -> Any:
-        gathered = func.array_agg(self._in_order(page.c.page_cursor, page), type_=ARRAY(Text()))
-        return gathered.filter(*self._is_shown(page))
+        cursor, order = page.c.page_cursor, self._page_order(page)
+        cursors = func.array_agg(aggregate_order_by(cursor, *order) if order else cursor, type_=ARRAY(Text()))
+        return cursors.filter(*self._is_shown(page))
 
-    def _in_order(self, item: Json, page: FromClause) -> Json:
-        """The item as an aggregate gathers it. All aggregates of a page name the same order, or none does: PostgreSQL
+    def _page_order(self, page: FromClause) -> list[UnaryExpression[Any]]:
+        """The order in which an aggregate gathers. All aggregates of a page name the same, or none does: PostgreSQL
         sorts the rows for one that does, and hands them in that order to all."""
         if "page_number" not in page.c:
-            return item
+            return []
         number = page.c.page_number
-        return aggregate_order_by(item, number.desc() if self.asking.shape.is_backward else number.asc())
+        return [number.desc() if self.asking.shape.is_backward else number.asc()]
 
     def _is_shown(self, page: Subquery) -> list[ColumnElement[bool]]:
         if "page_number" not in page.c:
@@ -182,10 +183,10 @@ class PageWriter:
             yield self._beyond("before", is_greater=self.rows.is_descending)
 
     def _beyond(self, which: str, *, is_greater: bool) -> ColumnElement[bool]:
-        there = self.asking.value(f"{which}_id", Uuid())
+        there = unseen(self.asking.value(f"{which}_id", Uuid()))
         if self.rows.at is None:
             return self.rows.id > there if is_greater else self.rows.id < there
-        place = tuple_(self.asking.value(f"{which}_at", DateTime(timezone=True)), there)
+        place = tuple_(unseen(self.asking.value(f"{which}_at", DateTime(timezone=True))), there)
         here = tuple_(self.rows.at, self.rows.id)
         return here > place if is_greater else here < place
 
@@ -197,7 +198,7 @@ def columns_of(of: str, fields: Sequence[Selected]) -> set[str]:
 
 def _columns_of(of: str, selected: Selected) -> set[str]:
     match MAPPINGS[of].fields[selected.name]:
-        case Column(name) | Moment(name) | OrElse(name, _) | Member(name, _) | One(_, name):
+        case Column(name) | Word(name) | Moment(name) | OrElse(name, _) | Member(name, _) | One(_, name):
             return {name}
         case Id() | Many() | Pages():
             return {"id"}
@@ -218,13 +219,13 @@ def _below(field: Selected) -> Selection:
     return field.below
 
 
-def _yes_no(value: bool) -> Json:
-    return literal_column("true" if value else "false")
+def _yes_no(value: bool) -> ColumnElement[bool]:
+    return literal_column("true" if value else "false", Boolean)
 
 
-def _cursor(rows: Rows) -> Json:
+def _cursor(rows: Rows) -> ColumnElement[Any]:
     """`services.domain.pages.Place.to_cursor` in SQL."""
-    at: Json = _IN_1970
+    at: ColumnElement[Any] = _IN_1970
     if rows.at is not None:
         at = func.int8send(cast(func.extract("epoch", rows.at) * _MICROSECONDS, BigInteger))
     return func.translate(func.encode(at.op("||")(func.uuid_send(rows.id)), literal_column("'base64'")), *_URL_SAFE)

@@ -36,7 +36,7 @@ from tests.graphql_api import Api
 from tests.schema.naive import Naive
 
 LONG_NAME = "x" * 64
-"""One byte more than PostgreSQL keeps of a name: whoever asks for this is answered by the loaders."""
+"""Longer than the short road takes: whoever asks for this is answered by the loaders."""
 
 PAGED = ("posts", "accounts", "attempts")
 MOMENTS = [

@@ -2,18 +2,18 @@
 
 from services.domain.ids import Kind
 from services.models import ACCOUNTS, USERS
-from services.queries.mappings.fields import Column, Elsewhere, Id, Mapping, Moment, Pages
+from services.queries.mappings.fields import Column, Elsewhere, Id, Mapping, Moment, Pages, Word
 
 ACCOUNT = Mapping(
     table=ACCOUNTS,
     owner="user_id",
     fields={
         "id": Id(Kind.ACCOUNT),
-        "platform": Column("platform"),
+        "platform": Word("platform"),
         "handle": Column("handle"),
         "displayName": Column("display_name"),
         "avatarUrl": Column("avatar_url"),
-        "status": Column("status"),
+        "status": Word("status"),
         "expiresAt": Moment("expires_at"),
         "expiryWarning": Column("expiry_warning"),
         "rateLimit": Elsewhere(by=("user_id", "platform")),
@@ -28,6 +28,6 @@ USER = Mapping(
     fields={
         "id": Id(Kind.USER),
         "name": Column("name"),
-        "role": Column("role"),
+        "role": Word("role"),
     },
 )

@@ -1,13 +1,13 @@
 """What a page says about itself, read off the line that sums the page up."""
 
-from services.queries.mappings.fields import Column, Mapping
+from services.queries.mappings.fields import Column, Mapping, Word
 
 PAGE_INFO = Mapping(
     fields={
         "hasNextPage": Column("has_next"),
         "hasPreviousPage": Column("has_previous"),
-        "startCursor": Column("start_cursor"),
-        "endCursor": Column("end_cursor"),
+        "startCursor": Word("start_cursor"),
+        "endCursor": Word("end_cursor"),
     }
 )
 

@@ -22,6 +22,13 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A column of letters, digits, `_` and `-` alone, such as the values of an enum: JSON need not escape them."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrElse:
     """A column, or this constant, as SQL writes it, where it is null."""
 
@@ -95,7 +102,7 @@ class Elsewhere:
     by: tuple[str, ...]
 
 
-Field = Column | OrElse | Moment | Id | Member | Part | One | Many | Pages | Elsewhere
+Field = Column | Word | OrElse | Moment | Id | Member | Part | One | Many | Pages | Elsewhere
 
 
 @dataclass(frozen=True, slots=True)

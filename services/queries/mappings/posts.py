@@ -14,6 +14,7 @@ from services.queries.mappings.fields import (
     Pages,
     Part,
     Through,
+    Word,
 )
 
 POST = Mapping(
@@ -23,7 +24,7 @@ POST = Mapping(
         "id": Id(Kind.POST),
         "caption": Column("caption"),
         "link": Column("link"),
-        "status": Column("status"),
+        "status": Word("status"),
         "scheduledAt": Moment("scheduled_at"),
         "publishedAt": Moment("published_at"),
         "createdAt": Moment("created_at"),
@@ -40,8 +41,8 @@ POST_TARGET = Mapping(
     owner="user_id",
     fields={
         "id": Id(Kind.TARGET),
-        "platform": Column("platform"),
-        "status": Column("status"),
+        "platform": Word("platform"),
+        "status": Word("status"),
         "caption": Column("caption"),
         "attemptCount": Column("attempt_count"),
         "nextAttemptAt": Moment("next_attempt_at"),
@@ -100,7 +101,7 @@ MEDIUM = Mapping(
     owner=Through("Post", by="post_id"),
     fields={
         "id": Id(Kind.MEDIA),
-        "kind": Column("kind"),
+        "kind": Word("kind"),
         "url": Column("url"),
         "position": Column("position"),
         "altText": Column("alt_text"),
@@ -119,7 +120,7 @@ ATTEMPT = Mapping(
         "step": Column("step"),
         "startedAt": Moment("started_at"),
         "endedAt": Moment("ended_at"),
-        "outcome": Column("outcome"),
+        "outcome": Word("outcome"),
         "code": Column("code"),
         "message": Column("message"),
     },
