@@ -24,6 +24,7 @@ from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageRec
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
 from app.noting import note_asked, noting
+from app.operations import has_too_many_parts
 from app.socket_messages import find_fault
 from schema.extensions.error_codes import code_error
 from services.backends.statements import tally_statements
@@ -85,7 +86,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
             text = frame.get("text")
             if text is None:
                 raise NonTextMessageReceived
-            if len(text) > self.view.options.most_body_bytes:
+            if len(text) > self.view.options.most_body_bytes or has_too_many_parts(text):
                 await self.close(_TOO_BIG, "Message too big")
                 return
             try:

@@ -30,7 +30,7 @@ FITTING = Size(_LIMITS.characters - 500, _LIMITS.tokens - 50, _LIMITS.values - 3
 
 
 def attack_bodies() -> dict[str, bytes]:
-    """Every attack as the body of a POST, none longer than a server here takes."""
+    """Every attack as the body of a POST: of 100 kB, but for some raw ones of a megabyte, which a caption may take."""
     bodies = {}
     for manner, size in (("full", FULL), ("fitting", FITTING)):
         bodies |= {f"{name}, {manner}": _body(document)[:MOST_BYTES] for name, document in _documents(size)}
@@ -217,3 +217,9 @@ def _raw() -> Iterator[tuple[str, bytes]]:
     yield "long JSON number", b'{"query":"{__typename}","variables":{"a":' + b"9" * 99_000 + b"}}"
     yield "no UTF-8", b'{"query":"' + b"\xff" * 99_000 + b'"}'
     yield "no JSON", b" " * MOST_BYTES
+    yield "a megabyte of objects", b'{"query":"{__typename}","variables":{"a":[' + b"{}," * 330_000 + b"1]}}"
+    yield "a megabyte of escapes", b'{"query":"{__typename}","variables":{"a":"' + b"\\u0041" * 165_000 + b'"}}'
+    yield (
+        "a megabyte of noughts",
+        b'{"query":"{__typename}","variables":{"a":[' + b"0," * 9_000 + b"0" * 980_000 + b"]}}",
+    )

@@ -222,6 +222,17 @@ async def test_large_body_without_announced_length_is_cut_off_early(running: Run
     writer.close()
 
 
+async def test_large_body_of_small_parts_is_refused_before_it_is_read(running: RunningEdge) -> None:
+    """What makes a body large are texts; one of as many bytes that is one text is read."""
+    for content, status in (
+        (b'{"query": "{quick}", "extensions": {"a": [' + b"{}," * 300_000 + b"1]}}", 413),
+        (b'{"query": "{quick}", "extensions": {"a": "' + b"a, word " * 19_000 + b'"}}', 200),
+        (b'{"query": "{quick}", "extensions": {"a": [' + b"1," * 25_000 + b"1]}}", 200),
+    ):
+        answer = await running.http.post("/graphql", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == status, content[:60]
+
+
 async def test_body_that_never_ends_is_given_up(edge: Edge) -> None:
     """A slow client holds nothing for ever."""
     running = await edge(options=EdgeOptions(request_timeout=timedelta(seconds=0.2)))

@@ -209,6 +209,10 @@ async def test_large_message_closes_with_1009(edge: Edge) -> None:
         await socket.start()
         await socket.subscribe("{quick}" + " " * 1_000)
         assert (await socket.end())[0] == 1009
+    async with opened(await edge()) as socket:
+        await socket.start()
+        await socket.subscribe("{quick}" + "," * 100_000)
+        assert (await socket.end())[0] == 1009
 
 
 async def test_foreign_origin_is_refused_unless_configured(edge: Edge) -> None:
