@@ -1,18 +1,26 @@
 """Documents that were parsed, measured and validated before, so that a client's usual ones cost nothing again."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, NoSchemaIntrospectionCustomRule, specified_rules
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    specified_rules,
+)
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.analysis import DocumentMeasure, measure_document
 from schema.naming import OperationFacts, describe_operations
 from schema.selection import Outlines
-from schema.sizes import find_sizes, read_sizes
+from schema.sizes import find_sizes, operations_of, read_sizes
 from schema.validating import validate_document
 from services.domain.errors import CrierError, ErrorCode
 
@@ -87,6 +95,27 @@ class PreparedDocument:
                 self.measures.popitem(last=False)
         return self.measures[key]
 
+    def refuse(self, errors: Iterable[GraphQLError]) -> None:
+        """Remember why, and of the document no more than which operations it has: a hostile one is all the rest."""
+        self.errors = tuple(
+            GraphQLError(
+                error.message, source=error.source, positions=error.positions, original_error=error.original_error
+            )
+            for error in errors
+        )
+        self.document = DocumentNode(definitions=tuple(_only_named(node) for node in operations_of(self.document)))
+        self.measures.clear()
+
+
+def _only_named(node: OperationDefinitionNode) -> OperationDefinitionNode:
+    return OperationDefinitionNode(
+        operation=node.operation,
+        name=node.name,
+        variable_definitions=(),
+        directives=(),
+        selection_set=SelectionSetNode(selections=()),
+    )
+
 
 class DocumentCache:
     """The last `capacity` documents of one schema, by their text.
@@ -115,7 +144,8 @@ class DocumentCache:
         try:
             check_shape(prepared.measure(schema, {}), self.limits)
         except QueryTooComplex as error:
-            prepared.errors = (GraphQLError(str(error), original_error=error),)
+            # Without the frames of its making, which hold the document.
+            prepared.refuse([GraphQLError(str(error), original_error=error.with_traceback(None))])
         self._keep(text, prepared)
         return prepared
 
@@ -123,13 +153,14 @@ class DocumentCache:
         """What is wrong with a document that is small enough to be looked at; its first few mistakes, found once."""
         if prepared.errors is None:
             document = prepared.document
-            prepared.errors = tuple(
-                validate_document(
-                    schema, document, self.rules, max_errors=_ERRORS_TOLD, hide_suggestions=not self.is_open
-                )
+            errors = validate_document(
+                schema, document, self.rules, max_errors=_ERRORS_TOLD, hide_suggestions=not self.is_open
             )
-            prepared.facts = {} if prepared.errors else describe_operations(document)
-        return prepared.errors
+            if errors:
+                prepared.refuse(errors)
+            else:
+                prepared.errors, prepared.facts = (), describe_operations(document)
+        return prepared.errors or ()
 
     def _keep(self, text: str, prepared: PreparedDocument) -> None:
         self._prepared[text] = prepared

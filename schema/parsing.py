@@ -47,11 +47,20 @@ def parse_document(text: str, *, max_tokens: int, max_fields: int) -> DocumentNo
     QueryTooComplex for one of more fields."""
     source = _Text(text)
     lexer = _QuickLexer(source)
+    first = lexer.token
     try:
         return _QuickParser(source, lexer=lexer, max_tokens=max_tokens, max_fields=max_fields).parse_document()
     except RecursionError:
         pass  # its frames are gone before the error is made, or it would keep them
+    finally:
+        _unlink(first)
     raise GraphQLSyntaxError(source, lexer.token.start, "Document is nested too deeply. Parsing aborted.")
+
+
+def _unlink(token: Token | None) -> None:
+    """Nobody goes from token to token any more, and rings of them would wait for the garbage collector."""
+    while token is not None:
+        token.prev, token.next, token = None, None, token.next
 
 
 class _Text(Source):

@@ -61,6 +61,9 @@ def validate_document(
         errors.append(error.with_traceback(None))
     except RecursionError:
         errors.append(ValidationAbortedError("Validation aborted."))
+    finally:
+        for visitor in visitors:
+            visitor.enter_leave_map.clear()  # of its own methods: a ring, and the document hangs on it
     return errors
 
 

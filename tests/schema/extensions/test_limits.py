@@ -1,7 +1,9 @@
 """What could cost too much is refused before it costs anything."""
 
+import gc
 import re
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +14,7 @@ from strawberry.types.execution import ExecutionResult
 
 from schema.documents import DocumentCache, DocumentLimits
 from schema.extensions.limits import COST
+from schema.parsing import parse_document
 from services.domain.errors import RateLimited
 from services.domain.limits import Spending
 from tests.app.edge.small_edge import SmallContext, small_schema
@@ -246,6 +249,25 @@ def test_documents_are_remembered_only_up_to_a_size_together() -> None:
         cache.prepare(text, parse(text), schema)
     known = [cache.find(text) is not None for text in texts]
     assert known == [False] * 8 + [True] * 12
+
+
+@pytest.mark.parametrize("text", ["{item {nope}}", REFUSED["repeated leaves"], "query A {item {number}}"])
+def test_document_is_gone_at_once_when_nobody_keeps_it(text: str) -> None:
+    """Without the garbage collector: one that is refused with its request, one that is run when others push it out."""
+    cache = DocumentCache(limits=DocumentLimits(), capacity=1)
+    schema = small_schema()._schema
+    gc.collect()
+    gc.disable()
+    try:
+        document = parse_document(text, max_tokens=1_700, max_fields=2_000)
+        seen = weakref.ref(document.definitions[0].selection_set)  # type: ignore[attr-defined]  # an operation
+        errors = cache.validate(cache.prepare(text, document, schema), schema)
+        del document
+        assert (seen() is None) is bool(errors)
+        cache.prepare("{quick}", parse("{quick}"), schema)
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 @dataclass
