@@ -6,6 +6,7 @@ are answered.
 """
 
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -45,6 +46,7 @@ async def main(endpoints: Endpoints, folder: Path, seconds: float) -> None:
         token = await make_key(container.backends.database)
     times: dict[str, list[float]] = {}
     answers: dict[str, tuple[int, int]] = {}
+    print(f"{os.getloadavg()[0]:.1f} processes want the machine's {os.cpu_count()} cores")
     for _ in range(ROUNDS):
         # A new API each time, which has seen no document yet.
         async with open_container(settings, endpoints) as container, open_api(container) as api:

@@ -50,6 +50,8 @@ def parse_document(text: str, *, max_tokens: int, max_fields: int) -> DocumentNo
     first = lexer.token
     try:
         return _QuickParser(source, lexer=lexer, max_tokens=max_tokens, max_fields=max_fields).parse_document()
+    except (GraphQLSyntaxError, QueryTooComplex) as error:
+        raise error.with_traceback(None) from None  # nor the frames of the parser, with all that was read
     except RecursionError:
         pass  # its frames are gone before the error is made, or it would keep them
     finally:

@@ -6,6 +6,7 @@
 import asyncio
 import time
 from collections import Counter
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -57,7 +58,8 @@ def is_told(answer: bytes) -> bool:
 
 @pytest.mark.slow
 async def test_random_bodies_are_answered_or_refused(field: Field) -> None:
-    """No 5xx, nothing slow, GraphQL's own JSON wherever JSON comes back, and a quiet log."""
+    """No 5xx but for who asks for an answer within so little time, nothing slow, GraphQL's own JSON wherever JSON comes
+    back, and a quiet log."""
     statuses: Counter[int] = Counter()
     findings: list[str] = []
     slow: list[str] = []
@@ -76,7 +78,8 @@ async def test_random_bodies_are_answered_or_refused(field: Field) -> None:
                             seconds = min(seconds, timed(http, place, body, signed | headers)[1])
                     statuses[status] += 1
                     is_graphql = place[1] == "/graphql" and kind.startswith("application/")
-                    if status >= 500 or (is_graphql and not is_told(answer)):
+                    is_own_wish = status == HTTPStatus.GATEWAY_TIMEOUT and "x-request-timeout" in headers
+                    if (status >= 500 and not is_own_wish) or (is_graphql and not is_told(answer)):
                         findings.append(f"{status}: {place} {headers} {body!r}\n{answer[:500]!r}")
                     if seconds > SLOWEST_SECONDS:
                         slow.append(f"{seconds:.2f} s: {place} {headers} {body!r}")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from graphql import get_introspection_query, parse
+from graphql import FieldNode, GraphQLError, get_introspection_query, parse
 from strawberry.types.execution import ExecutionResult
 
-from schema.documents import DocumentCache, DocumentLimits
+from schema.documents import DocumentCache, DocumentLimits, QueryTooComplex
 from schema.extensions.limits import COST
 from schema.parsing import parse_document
 from services.domain.errors import RateLimited
@@ -266,6 +266,20 @@ def test_document_is_gone_at_once_when_nobody_keeps_it(text: str) -> None:
         assert (seen() is None) is bool(errors)
         cache.prepare("{quick}", parse("{quick}"), schema)
         assert seen() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(("tokens", "fields"), [(50, 100), (1_000, 20)])
+def test_what_was_read_of_a_document_that_is_too_long_is_gone_with_the_parser(tokens: int, fields: int) -> None:
+    """Though somebody keeps the refusal, as long as its request is answered."""
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises((GraphQLError, QueryTooComplex)) as refusal:
+            parse_document("{" + "number " * 100 + "}", max_tokens=tokens, max_fields=fields)
+        assert not [one for one in gc.get_objects() if isinstance(one, FieldNode) and one.name.value == "number"]
+        assert refusal.value is not None
     finally:
         gc.enable()
 
