@@ -149,9 +149,13 @@ class Database:
         *,
         isolation: Isolation = Isolation.READ_COMMITTED,
         read_only: bool = False,
+        locks: Sequence[int] = (),
         on_committed: Callable[[], None] | None = None,
     ) -> AsyncIterator[AsyncConnection]:
         """One connection in one transaction: committed at the end of the block, rolled back by any exception.
+
+        `locks` are advisory ones, taken in this order with BEGIN itself; the block's statements see what their last
+        holders have committed.
 
         Once COMMIT was sent, a cancellation waits for its answer. `on_committed` is called at that answer, even where
         the cancellation then follows. Raises what `connect` raises, and Contended or CommitUnknown.
@@ -160,7 +164,7 @@ class Database:
             connection, driver = await self._check_out()
             try:
                 try:
-                    await driver.execute(self._begin_command(isolation, read_only))
+                    await driver.execute(self._begin_command(isolation, read_only) + _locking(locks))
                     yield connection
                     time_left(_COMMIT_PATIENCE, headroom=HEADROOM)
                 except BaseException:
@@ -241,6 +245,10 @@ class Database:
             for outcome in await asyncio.gather(*others, return_exceptions=True):
                 if isinstance(outcome, BaseException):
                     raise outcome
+
+
+def _locking(locks: Sequence[int]) -> str:
+    return "".join(f"; SELECT pg_advisory_xact_lock({lock:d})" for lock in locks)
 
 
 async def _commit(driver: BoundedConnection, on_committed: Callable[[], None] | None) -> None:

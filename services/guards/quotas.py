@@ -4,7 +4,7 @@ A slot is a row, so that neither a flushed Redis nor a killed process can lose i
 its slot are one commit. Exact under concurrency: whoever takes holds one lock per window until the transaction ends.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -22,7 +22,8 @@ LONGEST_CALL = timedelta(hours=24)
 
 
 class Quotas:
-    """The slots of all windows. Every method is one statement on the connection it is given; `take` needs two."""
+    """The slots of all windows. Every method is one statement on the connection it is given; those that take the
+    windows' locks themselves need two."""
 
     def __init__(self, *, longest_call: timedelta = LONGEST_CALL, clock: str = "clock_timestamp()") -> None:
         """`clock` is SQL: of many machines only the database has one time."""
@@ -48,11 +49,17 @@ class Quotas:
         wanted = {delivery: windows for delivery, windows in requests if windows}
         if not wanted:
             return {}
+        await self._lock_windows(connection, (window for windows in wanted.values() for window in windows))
+        return await self.take_locked(connection, wanted)
+
+    async def take_locked(
+        self, connection: AsyncConnection, wanted: Mapping[str, Sequence[Window]]
+    ) -> dict[str, LimitReached]:
+        """The same in a transaction that holds `locks_of` their windows already."""
         distinct = {window.key: window for windows in wanted.values() for window in windows}
         places = {key: place for place, key in enumerate(distinct, 1)}
         asks = [(asking, key) for asking, windows in enumerate(wanted.values(), 1) for key in _keys(windows)]
 
-        await self._lock_windows(connection, distinct)
         rows = await self._take.fetch(
             connection,
             **self._described(distinct.values()),
@@ -66,6 +73,13 @@ class Quotas:
             row["delivery"]: _refusal(listed[row["window_place"] - 1], row["free_at"], float(row["retry_after"]))
             for row in rows
         }
+
+    @staticmethod
+    def locks_of(windows: Iterable[Window]) -> list[int]:
+        """The advisory locks under which slots of these windows are taken, in the order in which everybody takes them;
+        should two windows share one, their takers merely wait for each other."""
+        digests = (blake2b(f"quota:{window.key}".encode(), digest_size=8).digest() for window in windows)
+        return sorted({int.from_bytes(digest, signed=True) for digest in digests})
 
     async def end(self, connection: AsyncConnection, deliveries: Sequence[str]) -> None:
         """Their calls are over, and left or may have left: from now on their slots' time runs."""
@@ -94,7 +108,7 @@ class Quotas:
 
     async def clear(self, connection: AsyncConnection, window: Window) -> None:
         """Empty a window, calls that still run included."""
-        await self._lock_windows(connection, [window.key])
+        await self._lock_windows(connection, [window])
         await connection.execute(delete(QuotaSlotRow).where(QuotaSlotRow.window == window.key))
 
     async def sweep(self, connection: AsyncConnection, *, most: int = 1000) -> int:
@@ -103,8 +117,8 @@ class Quotas:
         swept = await connection.execute(self._sweep, bounds)
         return swept.rowcount
 
-    async def _lock_windows(self, connection: AsyncConnection, keys: Iterable[str]) -> None:
-        rows = await self._lock.fetch(connection, keys=sorted({_lock_key(key) for key in keys}))
+    async def _lock_windows(self, connection: AsyncConnection, windows: Iterable[Window]) -> None:
+        rows = await self._lock.fetch(connection, keys=self.locks_of(windows))
         isolation = rows[0]["isolation"]
         if isolation != "read committed":
             raise ValueError(
@@ -129,8 +143,3 @@ def _refusal(window: Window, free_at: datetime, retry_after: float) -> LimitReac
 
 def _keys(windows: Sequence[Window]) -> list[str]:
     return list(dict.fromkeys(window.key for window in windows))
-
-
-def _lock_key(window: str) -> int:
-    """A window's number among PostgreSQL's advisory locks; should two share one, they merely wait for each other."""
-    return int.from_bytes(blake2b(f"quota:{window}".encode(), digest_size=8).digest(), signed=True)

@@ -101,13 +101,13 @@ class RateLimiterService:
 
     async def _take(self, delivery: str, window: Window) -> None:
         try:
-            async with self._database.begin() as connection:
-                refusal = await self._quotas.take(connection, delivery, [window])
+            async with self._database.begin(locks=self._quotas.locks_of([window])) as connection:
+                refusals = await self._quotas.take_locked(connection, {delivery: [window]})
         except BaseException:  # a cancellation, say, after which the commit came through all the same
             await self._see_settled(self._quotas.give_back, delivery)
             raise
-        if refusal is not None:
-            raise refusal.as_error()
+        if delivery in refusals:
+            raise refusals[delivery].as_error()
 
     async def _see_settled(self, settle: _Settle, delivery: str) -> None:
         """Settle the slot even where the caller is cancelled meanwhile."""

@@ -149,6 +149,29 @@ async def test_lost_rows_to_others_are_told_by_code(db: Database) -> None:
             await late.execute(text("UPDATE things SET count = 4 WHERE id = 1"))
 
 
+async def test_locks_are_held_from_the_beginning_and_their_last_holder_is_seen(
+    make_database: Any, db: Database
+) -> None:
+    """Ten that count up under one lock lose no step, though READ COMMITTED; who waits too long is told TIMEOUT."""
+
+    async def count_up() -> None:
+        async with db.begin(locks=[7, 8]) as connection:
+            count = await connection.scalar(text("SELECT count FROM things WHERE id = 1"))
+            await connection.execute(text("UPDATE things SET count = :n WHERE id = 1"), {"n": count + 1})
+
+    await asyncio.gather(*(count_up() for _ in range(10)))
+    async with db.connect() as connection:
+        assert await connection.scalar(text("SELECT count FROM things WHERE id = 1")) == 10
+
+    impatient: Database = await make_database(pool_min=1, pool_max=1, lock_timeout=timedelta(milliseconds=50))
+    async with db.begin(locks=[8]):
+        with pytest.raises(TimedOut):
+            async with impatient.begin(locks=[7, 8]):
+                pass
+    async with impatient.begin(locks=[7, 8]) as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
+
+
 async def test_every_session_has_its_limits(make_database: Any) -> None:
     """Statement, lock and idle timeouts stand on every connection, the first included."""
     database: Database = await make_database(
