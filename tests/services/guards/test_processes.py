@@ -1,10 +1,7 @@
 """Breaker and limiter under several real processes at once."""
 
 import asyncio
-import json
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,55 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.backends.redis import RedisGate
 from services.domain.breakers import BreakerPolicy, BreakerState
 from services.guards.circuit_breaker import CircuitBreakerService
-
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-
-Start = Callable[..., Awaitable[Process]]
+from tests.callers import Start, callers_in, go, last_words, read_line
 
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    """Start one of the callers beside this file, and wait until it is ready; what still runs in the end is killed."""
-    started: list[Process] = []
-
-    async def start(script: str, *arguments: object) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(HERE / script),
-            *map(str, arguments),
-            stdin=PIPE,
-            stdout=PIPE,
-            env={"PYTHONPATH": str(ROOT)},
-        )
-        started.append(process)
-        assert await read_line(process) == "ready"
-        return process
-
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def read_line(process: Process) -> str:
-    assert process.stdout is not None
-    async with asyncio.timeout(40):
-        return (await process.stdout.readline()).decode().strip()
-
-
-def go(process: Process) -> None:
-    assert process.stdin is not None
-    process.stdin.write(b"go\n")
-
-
-async def last_words(process: Process) -> dict[str, int]:
-    """The counts a caller prints, after any `runs`."""
-    while (line := await read_line(process)) == "runs":
-        pass
-    counts: dict[str, int] = json.loads(line)
-    return counts
+    """Starts the callers beside this file."""
+    async with callers_in(Path(__file__).parent) as start:
+        yield start
 
 
 @pytest.fixture
