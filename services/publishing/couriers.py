@@ -76,13 +76,17 @@ class Courier:
 
     async def _begin(self, run: Run, step: Step) -> bool:
         """Save where the step starts from; False: the lease is lost, and it must not be done. What has no result yet
-        and shows nothing needs no saving."""
+        and shows nothing needs no saving. A step that could not be saved was not sent, and shows nothing."""
         was_asked = run.step is FIND_OUT
         run.begin(step, self._now())
         if not run.delivery.checkpoint and not step.shows and not was_asked:
             return True
 
-        is_held = await self._recorder.begin(run)
+        try:
+            is_held = await self._recorder.begin(run)
+        except BaseException:
+            run.begin(replace(step, shows=False), run.began_at)
+            raise
         if is_held:
             self._tell(run)
         run.unwritten = []

@@ -49,6 +49,9 @@ class Publisher(Courier):
             raise
         except StoodStill:
             ending = None
+        except CrierError as error:
+            log.warning("publish.held_up", target=str(claim.target_id), step=run.step.name, code=error.code.value)
+            ending = self._blundered(run, error)
         except Exception as error:
             log.exception("publish.unforeseen", target=str(claim.target_id), step=run.step.name)
             ending = self._blundered(run, error)

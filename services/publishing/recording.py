@@ -17,7 +17,8 @@ from services.queries.leases import begin_step, release_target
 from services.queries.states import account_tag, settle_post
 
 _INSISTS_FOR = 10.0
-"""Seconds for which an ending is tried to be written; after that the lease runs out, and the platform is asked."""
+"""Seconds for which a word is tried to be written. After that a step is not begun; an end is left to whoever finds that
+the lease has run out, and asks the platform."""
 _ASKS_AGAIN = 0.2
 
 
@@ -51,7 +52,7 @@ class Recorder:
                 done=run.unwritten,
             )
 
-        return await self._transactions.execute_in_transaction(begin)
+        return await self._insist(begin)
 
     async def let_go(self, run: Run, ending: Ending) -> bool:
         """The target's new state, its ledger, its quota slot and the event that tells of it."""
@@ -85,7 +86,8 @@ class Recorder:
 
     async def _insist(self, record: Work[bool]) -> bool:
         """What became of the post is known here alone: a database that is busy, or away for a moment, is asked again.
-        The lease makes that safe, also where a commit took place whose answer was lost."""
+        The lease makes that safe, also where a commit took place whose answer was lost: who let go of it finds it gone,
+        and a line of the ledger is not written twice."""
         give_up_at = time.monotonic() + min(_INSISTS_FOR, self._lease_for.total_seconds() / 2)
         while True:
             try:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Update, case, column, exists, func, insert, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.errors import ErrorCode
@@ -184,7 +185,8 @@ async def _write_held(c: AsyncConnection, held: Update, done: Sequence[Attempt],
         )
         told = lines.render_derived(with_types=True)
         of_held = select(*(told.c[name] for name in LEDGER)).where(told.c.target_id == fenced.c.id)
-        wanted = wanted.add_cte(insert(ATTEMPTS).from_select(LEDGER, of_held).cte("ledger"))
+        lines_once = pg_insert(ATTEMPTS).from_select(LEDGER, of_held).on_conflict_do_nothing(index_elements=["id"])
+        wanted = wanted.add_cte(lines_once.cte("ledger"))
     if beside is not None:
         wanted = wanted.add_cte(beside.where(exists(select(fenced.c.id))).cte("beside"))
     return (await c.execute(wanted)).one_or_none() is not None
