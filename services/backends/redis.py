@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from contextvars import Context
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -20,7 +20,7 @@ from services.domain.errors import Unavailable
 
 T = TypeVar("T")
 
-_AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
+_TROUBLE = (RedisConnectionError, RedisTimeoutError, ResponseError, OSError)
 _CANNOT_SAVE = "MISCONF"
 """In the words of a Redis that reads but refuses every write, because it cannot save them: tags cannot be raised there,
 so it is as good as away."""
@@ -29,6 +29,15 @@ _QUEUES_FOR = 5
 """How many time-outs a caller may wait for a connection: to go without Redis when it is busy would only add load."""
 _PROBE_EVERY = 1.0
 """Seconds between two looks at a Redis that is away."""
+
+
+class _Way(NamedTuple):
+    """How things stood when a call began."""
+
+    outages: int
+    began: float
+    task: asyncio.Task[object] | None
+    cancellations: int
 
 
 class RedisAway(Unavailable):
@@ -106,18 +115,33 @@ class RedisGate:
     async def run(self, call: Callable[[Redis], Awaitable[T]]) -> T:
         """Call Redis. Raises RedisAway at once while it is away; a single command that Redis refuses stays a
         ResponseError."""
-        async with self._passage():
+        way = await self._enter()
+        try:
             return await call(self.client)
+        except _TROUBLE as error:
+            self._judge(error, way)
+            raise
+        finally:
+            self._slots.release()
 
     async def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """MGET at half its cost: on connections of our own, past the client's pool, retries and instruments."""
-        async with self._passage():
-            if self._readers:
-                with suppress(RedisConnectionError):  # Redis has restarted since: a new connection will do
-                    return await self._read_on(self._readers.pop(), keys)
-            fresh: AbstractConnection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # theirs
-            await fresh.connect()  # type: ignore[no-untyped-call] # a command alone would not ask the sentinels where
-            return await self._read_on(fresh, keys)
+        way = await self._enter()
+        try:
+            return await self._read(keys)
+        except _TROUBLE as error:
+            self._judge(error, way)
+            raise
+        finally:
+            self._slots.release()
+
+    async def _read(self, keys: Sequence[str]) -> list[bytes | None]:
+        if self._readers:
+            with suppress(RedisConnectionError):  # Redis has restarted since: a new connection will do
+                return await self._read_on(self._readers.pop(), keys)
+        fresh: AbstractConnection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # theirs
+        await fresh.connect()  # type: ignore[no-untyped-call] # a command alone would not ask the sentinels where
+        return await self._read_on(fresh, keys)
 
     async def _read_on(self, connection: AbstractConnection, keys: Sequence[str]) -> list[bytes | None]:
         """Read on a connection, and keep it only if it went well: who is cancelled leaves no answer for the next."""
@@ -130,34 +154,32 @@ class RedisGate:
         self._readers.append(connection)
         return found
 
-    @asynccontextmanager
-    async def _passage(self) -> AsyncIterator[None]:
+    async def _enter(self) -> _Way:
+        """Take one of the slots. Together with `_judge` a context manager in parts, of which each call has one: as a
+        generator it would cost as much as all else that the gate does."""
         if self._probing is not None:
             raise RedisAway("Redis is away.", retry_after=_PROBE_EVERY)
         await self._admit()
-        outages, began = self._outages, time.monotonic()
         task = asyncio.current_task()
-        cancellations = task.cancelling() if task else 0
-        try:
-            yield
-        except MaxConnectionsError as error:
+        return _Way(self._outages, time.monotonic(), task, task.cancelling() if task else 0)
+
+    def _judge(self, error: Exception, way: _Way) -> None:
+        """Raise what trouble on the way means; where it means nothing, it stays what it is."""
+        if isinstance(error, MaxConnectionsError):
             raise RedisAway("All connections to Redis are in use.", retry_after=self._timeout) from error
-        except _AWAY as error:
-            if task and task.cancelling() > cancellations:  # the client may say so in place of the cancellation
-                raise asyncio.CancelledError from error
-            # A call from before the last outage says nothing about now; nor does a time-out that came late itself,
-            # because then it was this process that had no time.
-            is_our_fault = isinstance(error, RedisTimeoutError) and time.monotonic() - began > _LATE * self._timeout
-            if outages == self._outages and not is_our_fault:
-                self._note_outage()
-            raise RedisAway("Redis cannot be reached.", retry_after=_PROBE_EVERY) from error
-        except ResponseError as error:
+        if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
             if _CANNOT_SAVE not in str(error):
-                raise
+                return
             self._note_outage()
             raise RedisAway("Redis refuses to write.", retry_after=_PROBE_EVERY) from error
-        finally:
-            self._slots.release()
+        if way.task and way.task.cancelling() > way.cancellations:  # the client may say so in place of the cancellation
+            raise asyncio.CancelledError from error
+        # A call from before the last outage says nothing about now; nor does a time-out that came late itself, because
+        # then it was this process that had no time.
+        is_our_fault = isinstance(error, RedisTimeoutError) and time.monotonic() - way.began > _LATE * self._timeout
+        if way.outages == self._outages and not is_our_fault:
+            self._note_outage()
+        raise RedisAway("Redis cannot be reached.", retry_after=_PROBE_EVERY) from error
 
     async def _admit(self) -> None:
         if not self._slots.locked():
