@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from starlette.requests import HTTPConnection
@@ -30,14 +31,13 @@ class Doorkeeper:
     async def admit(self, authorization: str, address: str, identify: Identify) -> Viewer:
         """Whom `identify` finds. Raises what it raises, or RateLimited while there is a wait."""
         visitor = hash((authorization, address))
-        names = _names(authorization, address)
         if visitor not in self._known:
-            self._failures.check(names)
+            self._failures.check(_names(authorization, address))
         try:
             viewer = await identify(authorization)
         except Unproven:
             self._known.pop(visitor, None)
-            await self._failures.note(names)
+            await self._failures.note(_names(authorization, address))
             raise
         self._remember(visitor)
         return viewer
@@ -51,7 +51,12 @@ class Doorkeeper:
 
 def address_of(connection: HTTPConnection) -> str:
     """Where a connection comes from: an IPv4 address, or the network that one customer has of IPv6."""
-    host = connection.client.host if connection.client is not None else ""
+    client = connection.scope.get("client")
+    return "" if client is None else _customer_of(client[0])
+
+
+@lru_cache(maxsize=10_000)
+def _customer_of(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:

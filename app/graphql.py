@@ -4,8 +4,8 @@ Strawberry's ASGI view brings sockets, their handshake and the protocol. HTTP is
 specification; every operation, whatever it came by, gets a context of its own and answers errors with codes.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -49,7 +49,7 @@ class OperationContext(Protocol):
 
     extras: dict[str, object]
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """The operation is over."""
         ...
 
@@ -108,17 +108,12 @@ class GraphQLView(GraphQL[Any, None]):
             response = await self._respond(request)
         await response(scope, receive, send)
 
-    @asynccontextmanager
-    async def operation_context(
+    def operation_context(
         self, viewer: Viewer | None, correlation_id: str, time_asked: timedelta | None = None
-    ) -> AsyncIterator[OperationContext]:
+    ) -> aclosing[OperationContext]:
         """The context of one operation, closed when it is over."""
         extras: dict[str, object] = {} if time_asked is None else {TIME_ASKED: time_asked}
-        context = self._new_context(viewer=viewer, correlation_id=correlation_id, extras=extras)
-        try:
-            yield context
-        finally:
-            await context.close()
+        return aclosing(self._new_context(viewer=viewer, correlation_id=correlation_id, extras=extras))
 
     async def get_context(self, request: Any, response: Any) -> SocketSession:
         """Strawberry's context of a whole socket; operations have their own."""

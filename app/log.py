@@ -9,6 +9,7 @@ import logging.config
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -26,6 +27,8 @@ _SECRET_SHAPES = re.compile(
     r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)",  # user and password in URLs
     re.IGNORECASE,
 )
+_HARMLESS = re.compile(r"[A-Za-z0-9/-]*")
+"""What none of those shapes can be found in: each has a dot, a space or a sign that is not among these."""
 
 _TALKATIVE = ("uvicorn", "httpx", "alembic", "sqlalchemy.pool", "services.backends.pool")
 """What these tell of ordinary days, our own events tell better; the last is a pool that talks as SQLAlchemy's do."""
@@ -104,10 +107,10 @@ def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutable
 
 
 def _hide(name: str, value: Any) -> Any:
-    if _SECRET_NAMES.search(name) and value is not None and not isinstance(value, (bool, int, float)):
+    if _is_secret(name) and value is not None and not isinstance(value, (bool, int, float)):
         return HIDDEN
     if isinstance(value, str):
-        return _SECRET_SHAPES.sub(HIDDEN, value)
+        return value if _HARMLESS.fullmatch(value) else _SECRET_SHAPES.sub(HIDDEN, value)
     if isinstance(value, dict):
         return {key: _hide(str(key), inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -115,6 +118,11 @@ def _hide(name: str, value: Any) -> Any:
     if isinstance(value, (bool, int, float, type(None), logging.LogRecord)):
         return value
     return value if name.startswith("_") else _SECRET_SHAPES.sub(HIDDEN, str(value))
+
+
+@lru_cache(maxsize=1_000)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAMES.search(name) is not None
 
 
 def _dump(event: Any, **_: Any) -> str:

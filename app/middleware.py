@@ -126,6 +126,13 @@ def safe_headers(*, is_production: bool) -> dict[str, str]:
 class Origins(CORSMiddleware):
     """Which other origins' pages may ask; a preflight that is refused is answered as every refusal is."""
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; where no other origin may ask, only a preflight is anything to answer."""
+        if self.allow_origins or scope.get("method") == "OPTIONS":
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
     def preflight_response(self, request_headers: Headers) -> Response:
         """Yes, or no with a code."""
         response = super().preflight_response(request_headers)
@@ -172,19 +179,12 @@ class Surprises:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_begun = False
-
-        async def note_start(message: Message) -> None:
-            nonlocal is_begun
-            is_begun = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, note_start)
+            await self._app(scope, receive, send)
         except Exception as error:
             correlation_id = scope["state"]["correlation_id"]
             coded = code_error(error, correlation_id)
-            if is_begun:
+            if "status" in scope["state"]["noted"]:
                 raise _Broken from None  # half an answer is out: only a broken connection can say so
             fault = error if isinstance(error, CrierError) else CrierError(coded.message)
             scope["state"]["noted"]["codes"] = [fault.code.value]

@@ -4,6 +4,7 @@
 whatever came of a well-formed request, as old clients expect. `text/event-stream` streams (graphql-sse, distinct mode).
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.faults import BadRequest
@@ -37,6 +38,7 @@ class _Wanted(NamedTuple):
         return 2 - self.media_range.count("*")
 
 
+@lru_cache(maxsize=64)
 def choose_media_type(accept: str | None) -> str:
     """The best of what is offered; without a header, what the specification says. Raises BadRequest (406)."""
     if accept is None or not accept.strip():

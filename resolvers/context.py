@@ -129,7 +129,7 @@ class Context:
         self._calls.clear_all()
         self.loaders.forget()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """End what still loads. Whoever made the context calls this when the operation is over."""
         if "_calls" in self.__dict__:
             await self._calls.close()

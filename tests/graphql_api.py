@@ -89,7 +89,7 @@ class Api:
         try:
             yield context
         finally:
-            await context.close()
+            await context.aclose()
 
     async def add_person(self, name: str = "Ada", *, role: Role = Role.PERSON, scope: Scope | None = None) -> Viewer:
         """Somebody who may ask; admins come with an admin credential."""

@@ -1,23 +1,22 @@
 """Calls the extensions' hooks as Strawberry does, but looks up once per class which of them there are.
 
-Strawberry asks every extension for every phase of every operation, and wraps each hook that it finds anew; for a short
-operation that is a fifth of the work. The order is the same: the first extension is entered first and left last.
+Strawberry asks every extension for every phase of every operation, and wraps each hook that it finds in two context
+managers; for a short operation that is a third of the work. Here the generators that hooks are run bare. The order is
+the same: the first extension is entered first and left last.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
-from contextlib import contextmanager as make_context_manager
+from collections.abc import Callable, Sequence
 from functools import cache
-from inspect import isasyncgenfunction
-from types import TracebackType
-from typing import Any
+from types import AsyncGeneratorType, GeneratorType, TracebackType
+from typing import Any, TypeAlias
 
 from strawberry.extensions import SchemaExtension
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.types import ExecutionContext
 from strawberry.utils.await_maybe import await_maybe
 
-_Hook = Callable[[SchemaExtension], AbstractContextManager[None] | AbstractAsyncContextManager[None]]
+_Steps: TypeAlias = "GeneratorType[None, None, None] | AsyncGeneratorType[None, None]"
+"""A hook that was called: it runs to its `yield`, and later to its end."""
 
 
 class ExtensionsRunner(SchemaExtensionsRunner):
@@ -49,45 +48,70 @@ class ExtensionsRunner(SchemaExtensionsRunner):
 
 
 class _Phase:
-    """One phase of one operation, as an asynchronous context."""
+    """One phase of one operation, as an asynchronous context: errors pass through the hooks as contextlib has it."""
 
-    __slots__ = ("_extensions", "_name", "_stack")
+    __slots__ = ("_entered", "_extensions", "_name")
 
-    def __init__(self, extensions: Iterable[SchemaExtension], name: str) -> None:
+    def __init__(self, extensions: Sequence[SchemaExtension], name: str) -> None:
         self._extensions = extensions
         self._name = name
-        self._stack: AsyncExitStack | None = None
+        self._entered: list[_Steps] = []
 
     async def __aenter__(self) -> None:
         for extension in self._extensions:
-            hook, is_async = _find_hook(type(extension), self._name)  # type: ignore[arg-type] # classes are hashable
+            hook = _find_hook(type(extension), self._name)  # type: ignore[arg-type] # classes are hashable
             if hook is None:
                 continue
-            if self._stack is None:
-                self._stack = AsyncExitStack()
-            entered: Any = hook(extension)
+            steps = hook(extension)
             try:
-                if is_async:
-                    await self._stack.enter_async_context(entered)
-                else:
-                    self._stack.enter_context(entered)
+                if not await _is_at_yield(steps):
+                    raise RuntimeError(f"{self._name} of {type(extension).__name__} ended without a yield")
             except BaseException as error:  # those that were entered are left, where Strawberry would forget them
-                await self._stack.__aexit__(type(error), error, error.__traceback__)
-                raise
+                left = await self._leave(error)
+                if left is None or left is error:
+                    raise
+                raise left from error
+            self._entered.append(steps)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._stack is not None:
-            await self._stack.__aexit__(kind, error, trace)
+    ) -> bool:
+        left = await self._leave(error)
+        if left is not None and left is not error:
+            raise left
+        return left is None
+
+    async def _leave(self, error: BaseException | None) -> BaseException | None:
+        """Let every hook run to its end, the last one first. What is raised goes from one to the next, and may become
+        something else, or nothing, on the way."""
+        while self._entered:
+            steps = self._entered.pop()
+            try:
+                if await _is_at_yield(steps, error):
+                    error = RuntimeError(f"{self._name} of an extension yielded twice")
+                else:
+                    error = None
+            except BaseException as other:
+                error = other
+        return error
+
+
+async def _is_at_yield(steps: _Steps, error: BaseException | None = None) -> bool:
+    """Go on, with `error` raised where the hook stands; False where that was its end."""
+    try:
+        if isinstance(steps, AsyncGeneratorType):
+            await (anext(steps) if error is None else steps.athrow(error))
+        elif error is None:
+            next(steps)
+        else:
+            steps.throw(error)
+    except (StopIteration, StopAsyncIteration):
+        return False
+    return True
 
 
 @cache
-def _find_hook(extension: type[SchemaExtension], name: str) -> tuple[_Hook | None, bool]:
-    """A class's own hook as a context manager, and whether it is asynchronous."""
+def _find_hook(extension: type[SchemaExtension], name: str) -> Callable[[SchemaExtension], _Steps] | None:
+    """A class's own hook; None where it has none."""
     hook = getattr(extension, name)
-    if hook is getattr(SchemaExtension, name):
-        return None, False
-    if isasyncgenfunction(hook):
-        return asynccontextmanager(hook), True
-    return make_context_manager(hook), False
+    return None if hook is getattr(SchemaExtension, name) else hook

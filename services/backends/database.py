@@ -1,5 +1,7 @@
 """The database: a bounded, warm pool of connections to PostgreSQL, with one way to read and one to write."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,10 +13,12 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.util import greenlet_spawn
 
 from services.backends.connector import Connector
 from services.backends.deadline import current_deadline, time_left
 from services.backends.faults import CommitUnknown, DatabaseAway, meaning_of, told_plainly
+from services.backends.pool import RawConnection
 from services.backends.statements import HEADROOM, BoundedConnection, driver_of
 from services.domain.errors import Overloaded, TimedOut
 from services.domain.health import PoolUsage
@@ -137,11 +141,18 @@ class Database:
         """The value that a finished statement gives, None where there is no row: straight from the driver, for what
         SQLAlchemy does for statements and rows in general takes longer than all else. Raises what `connect` raises."""
         with told_plainly():
-            connection, driver = await self._check_out()
+            await self._admit()
+            try:
+                raw = await greenlet_spawn(self._engine.sync_engine.raw_connection)
+            except BaseException:
+                self._slots.release()
+                raise
+            self._in_use += 1
+            driver: Any = raw.driver_connection
             try:
                 return await driver.fetchval(sql, *values)
             finally:
-                await self._give_back(connection, driver)
+                await self._give_back(RawConnection(raw), driver)
 
     @asynccontextmanager
     async def begin(
@@ -214,7 +225,7 @@ class Database:
             self._waiting -= 1
             self._waited += time.monotonic() - began
 
-    async def _give_back(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
+    async def _give_back(self, connection: AsyncConnection | RawConnection, driver: BoundedConnection) -> None:
         if not driver.is_suspect:
             await self._release(connection)
             return
@@ -222,7 +233,7 @@ class Database:
         self._mending.add(task)
         task.add_done_callback(self._mending.discard)
 
-    async def _mend(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
+    async def _mend(self, connection: AsyncConnection | RawConnection, driver: BoundedConnection) -> None:
         """Keep the connection if it still works. The caller does not wait for this, the slot does."""
         try:
             if driver.is_closed() or not await driver.still_works():
@@ -230,7 +241,7 @@ class Database:
         finally:
             await self._release(connection)
 
-    async def _release(self, connection: AsyncConnection) -> None:
+    async def _release(self, connection: AsyncConnection | RawConnection) -> None:
         try:
             await connection.close()
         finally:

@@ -1,9 +1,7 @@
 """The time that an operation has left, known to everything that runs on its behalf."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,32 +22,34 @@ class Deadline:
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
-@contextmanager
-def deadline_in(limit: timedelta) -> Iterator[Deadline]:
+class _Within:
+    """A block with a deadline of its own."""
+
+    __slots__ = ("_deadline", "_token")
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> Deadline:
+        self._token: Token[Deadline | None] = _current.set(self._deadline)
+        return self._deadline
+
+    def __exit__(self, *raised: object) -> None:
+        _current.reset(self._token)
+
+
+def deadline_in(limit: timedelta) -> _Within:
     """Everything inside ends within `limit`, or within the time of an enclosing deadline where that is shorter."""
     deadline = Deadline(time.monotonic() + limit.total_seconds())
     outer = _current.get()
     if outer is not None and outer.at < deadline.at:
         deadline = outer
-    with _within(deadline):
-        yield deadline
+    return _Within(deadline)
 
 
-@contextmanager
-def extra_time(limit: timedelta) -> Iterator[Deadline]:
+def extra_time(limit: timedelta) -> _Within:
     """Time of its own for cleaning up, even where the caller's is over."""
-    deadline = Deadline(time.monotonic() + limit.total_seconds())
-    with _within(deadline):
-        yield deadline
-
-
-@contextmanager
-def _within(deadline: Deadline) -> Iterator[None]:
-    token = _current.set(deadline)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _Within(Deadline(time.monotonic() + limit.total_seconds()))
 
 
 def current_deadline() -> Deadline | None:

@@ -10,6 +10,7 @@ What is not among them (a violated constraint, a mistake in SQL) stays as SQLAlc
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -55,16 +56,20 @@ def _is_closed(error: BaseException, driver_error: BaseException | None) -> bool
     return isinstance(driver_error, asyncpg.InterfaceError) and "closed" in str(driver_error)
 
 
-@contextmanager
-def told_plainly() -> Iterator[None]:
+class told_plainly:  # noqa: N801 — used like a function, as contextlib's own are
     """Raise what PostgreSQL's errors mean instead of the errors."""
-    try:
-        yield
-    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        meaning = meaning_of(error)
-        if meaning is None:
-            raise
-        raise meaning from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            meaning = meaning_of(error)
+            if meaning is not None:
+                raise meaning from error
 
 
 @contextmanager

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 from asyncpg.cursor import CursorFactory
 from asyncpg.prepared_stmt import PreparedStatement
-from sqlalchemy import TextClause
+from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from services.backends.deadline import time_left
 from services.domain.errors import TimedOut
@@ -42,19 +43,22 @@ class StatementTally:
 _tally: ContextVar[StatementTally | None] = ContextVar("statement_tally", default=None)
 
 
-@contextmanager
-def tally_statements() -> Iterator[StatementTally]:
+class tally_statements:  # noqa: N801 — used like a function, as contextlib's own are
     """Count what runs inside, child tasks included; an enclosing tally is told at the end."""
-    tally = StatementTally()
-    token = _tally.set(tally)
-    try:
-        yield tally
-    finally:
-        _tally.reset(token)
+
+    __slots__ = ("_tally", "_token")
+
+    def __enter__(self) -> StatementTally:
+        self._tally = StatementTally()
+        self._token: Token[StatementTally | None] = _tally.set(self._tally)
+        return self._tally
+
+    def __exit__(self, *raised: object) -> None:
+        _tally.reset(self._token)
         outer = _tally.get()
         if outer is not None:
-            outer.statements += tally.statements
-            outer.rows += tally.rows
+            outer.statements += self._tally.statements
+            outer.rows += self._tally.rows
 
 
 def _count(rows: int) -> None:
@@ -179,10 +183,10 @@ class BoundedStatement:
 
 class DirectStatement:
     """SQL that goes to the driver past SQLAlchemy, whose own road costs as much again as the statement: for those few
-    that every publication runs."""
+    that every publication runs, or every request of somebody who was not here a moment ago."""
 
-    def __init__(self, statement: TextClause) -> None:
-        compiled = statement.compile(dialect=_DIALECT)
+    def __init__(self, statement: ClauseElement) -> None:
+        compiled = cast(SQLCompiler, statement.compile(dialect=_DIALECT))
         self._sql = str(compiled)
         self._names = tuple(compiled.positiontup or ())
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.backends.statements import DirectStatement
 from services.domain.pages import Page, PageRequest, Place, cut_page
 from services.domain.viewers import Role, Scope, User, UserFilter
 from services.models import KEYS, USERS
@@ -16,6 +17,12 @@ from services.queries.keyset import Keyset
 from services.queries.rows import user_from
 
 NEWEST_FIRST = Keyset(USERS.c.id, None, True, lambda row: Place(row.id))
+
+_CREDENTIAL = DirectStatement(
+    select(KEYS.c.secret_hash, KEYS.c.scope, KEYS.c.expires_at, KEYS.c.revoked_at, USERS)
+    .join(USERS, USERS.c.id == KEYS.c.user_id)
+    .where(KEYS.c.id == bindparam("key_id"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +89,16 @@ async def find_user_by_subject(c: AsyncConnection, subject: str) -> User | None:
 
 async def find_credential(c: AsyncConnection, key_id: UUID) -> StoredCredential | None:
     """An API key by its public half, revoked and expired ones included."""
-    statement = (
-        select(KEYS.c.secret_hash, KEYS.c.scope, KEYS.c.expires_at, KEYS.c.revoked_at, USERS)
-        .join(USERS, USERS.c.id == KEYS.c.user_id)
-        .where(KEYS.c.id == key_id)
-    )
-    row = (await c.execute(statement)).one_or_none()
-    if row is None:
-        return None
-    return StoredCredential(
-        key_id=key_id,
-        secret_hash=row.secret_hash,
-        scope=Scope(row.scope),
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-        user=user_from(row._mapping),
-    )
+    for row in await _CREDENTIAL.fetch(c, key_id=key_id):
+        return StoredCredential(
+            key_id=key_id,
+            secret_hash=row["secret_hash"],
+            scope=Scope(row["scope"]),
+            expires_at=row["expires_at"],
+            revoked_at=row["revoked_at"],
+            user=user_from(dict(row)),
+        )
+    return None
 
 
 async def touch_credentials(c: AsyncConnection, key_ids: Sequence[UUID], at: datetime) -> None:

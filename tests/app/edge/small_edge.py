@@ -51,7 +51,7 @@ class SmallContext:
     closed: bool = False
     loader: Any = None
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Note it."""
         self.closed = True
 
