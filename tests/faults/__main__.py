@@ -11,25 +11,17 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from datetime import timedelta
 from random import Random
 
 from tests.faults.crowds import CALM, UNLIMITED, eight_workers, lost_races, overfull, race_cancels, sixty_at_once
 from tests.faults.plans import draw_plan
 from tests.faults.runs import perform
 from tests.faults.stage import Servers, running_servers, set_stage
-from tests.faults.wiring import Windowed
+from tests.faults.wiring import TwentySeconds, Windowed
 from tests.simulation.world import in_silence, simulate, violations
 
 FEWEST_KILLS = 70
-WINDOW = timedelta(seconds=20)
 LIMIT = 25
-
-
-class ShortHour(Windowed):
-    """The product with an hour of some seconds."""
-
-    window = WINDOW
 
 
 def main() -> int:
@@ -78,14 +70,14 @@ async def runs(servers: Servers, seeds: list[int] | range) -> list[str]:
 
 async def sixty(servers: Servers) -> list[str]:
     """Sixty Instagram posts of one person at once, on eight workers."""
-    async with eight_workers(servers, ShortHour) as stage:
+    async with eight_workers(servers, TwentySeconds) as stage:
         crowd = await sixty_at_once(stage)
     shown = [sorted(caption for _, caption in crowd.shown[i : i + LIMIT]) for i in (0, 25, 50)]
     in_order = shown == [crowd.due[i : i + LIMIT] for i in (0, 25, 50)]
-    problems = [*crowd.restless, *overfull(crowd, limit=LIMIT, window=WINDOW)]
+    problems = [*crowd.restless, *overfull(crowd, limit=LIMIT, window=TwentySeconds.window)]
     problems += [] if in_order else ["not in order"]
     problems += [] if crowd.statuses == {"PUBLISHED": 60} else [f"they ended {crowd.statuses}"]
-    _say(f"sixty at once: {dict(crowd.statuses)}, {LIMIT} in any hour of {WINDOW.seconds} s")
+    _say(f"sixty at once: {dict(crowd.statuses)}, {LIMIT} in any hour of {TwentySeconds.window.seconds} s")
     return [_told(f"sixty at once: {problem}") for problem in problems]
 
 

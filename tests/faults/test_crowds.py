@@ -6,25 +6,18 @@ from random import Random
 from tests.faults.crowds import CALM, UNLIMITED, eight_workers, lost_races, overfull, race_cancels, sixty_at_once
 from tests.faults.plants import Hesitant
 from tests.faults.stage import Servers, set_stage
-from tests.faults.wiring import Windowed
+from tests.faults.wiring import SixSeconds, Windowed
 
 LIMIT = 25
-WINDOW = timedelta(seconds=6)
-
-
-class ShortHour(Windowed):
-    """The product with an hour of some seconds."""
-
-    window = WINDOW
 
 
 async def test_sixty_at_once_go_out_in_order_and_25_in_any_hour(servers: Servers) -> None:
     """Eight workers: the first 25, then the next, then the rest; none fails."""
-    async with eight_workers(servers, ShortHour) as stage:
+    async with eight_workers(servers, SixSeconds) as stage:
         crowd = await sixty_at_once(stage)
 
     assert (crowd.restless, crowd.statuses) == ([], {"PUBLISHED": 60})
-    assert overfull(crowd, limit=LIMIT, window=WINDOW) == []
+    assert overfull(crowd, limit=LIMIT, window=SixSeconds.window) == []
     shown = [caption for _, caption in crowd.shown]
     assert [sorted(shown[i : i + LIMIT]) for i in (0, 25, 50)] == [crowd.due[i : i + LIMIT] for i in (0, 25, 50)]
 

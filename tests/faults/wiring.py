@@ -52,6 +52,18 @@ class Windowed(Container):
         )
 
 
+class SixSeconds(Windowed):
+    """An hour for a test that somebody waits for."""
+
+    window = timedelta(seconds=6)
+
+
+class TwentySeconds(Windowed):
+    """An hour for the long form."""
+
+    window = timedelta(seconds=20)
+
+
 class Hurried(Windowed):
     """The product with the times above; planted mistakes are subclasses of it."""
 
