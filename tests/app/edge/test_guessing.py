@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 from redis.asyncio import Redis
@@ -32,7 +33,7 @@ async def running(edge: Edge, database: Database, redis: Redis, redis_url: str) 
     shared = ApiBudget(gate=gate, capacity=MOST, per_second=MOST / 60, on_unguarded=lambda: None)
     doorkeeper = Doorkeeper(FailedAttempts(shared=shared, most=MOST))
     authenticator = Authenticator(
-        database=database, jwts=None, now=lambda: datetime.now(UTC), doorkeeper=doorkeeper, fresh_for=timedelta(0)
+        database=database, jwts=None, now=lambda: datetime.now(UTC), doorkeeper=doorkeeper, clock=count().__next__
     )
     return await edge(authenticator=authenticator)
 

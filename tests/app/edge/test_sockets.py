@@ -1,6 +1,7 @@
 """graphql-transport-ws over real sockets."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -335,7 +336,7 @@ async def test_credential_that_is_revoked_ends_the_socket_with_4403(
 ) -> None:
     """Found out by looking again."""
     authenticator = Authenticator(
-        database=database, jwts=None, now=lambda: datetime.now(UTC), fresh_for=timedelta(seconds=0.05)
+        database=database, jwts=None, now=lambda: datetime.now(UTC), clock=lambda: 100 * time.monotonic()
     )
     running = await edge(options=EdgeOptions(recheck_every=timedelta(seconds=0.1)), authenticator=authenticator)
     async with opened(running) as socket:
