@@ -1,7 +1,7 @@
 """What the database said lately, and for how long that is believed once it can no longer be asked.
 
 While it answers, its word holds for `fresh_for`: so long may a revoked key still work. While it does not, its last word
-holds on, so that operators can look and act when it matters most. Nobody can know then whether it would still say the
+holds on, so that operators can look when it matters most. Nobody can know then whether it would still say the
 same: a key may have been revoked just before, or by a process that still reaches the database. So a word is believed
 only if it was given within `stale_for` before the database was last heard on anything, and for `away_for` after that.
 `ask_again`, called once a minute, keeps both from growing old unnoticed, whether or not anybody comes.

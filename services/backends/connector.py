@@ -16,6 +16,7 @@ from services.backends.encoding import encode_json
 from services.backends.faults import reaching
 from services.backends.pool import ShrinkingPool
 from services.backends.statements import BoundedConnection
+from services.domain.errors import TimedOut
 
 CONNECT_PATIENCE = 2.0
 """Seconds a server may take to let us in."""
@@ -97,12 +98,7 @@ class Connector:
     async def _connect(self, **options: Any) -> BoundedConnection:
         """A connection within the time left. The first one shows which settings the server knows."""
         with reaching():
-            connection: BoundedConnection = await asyncpg.connect(
-                **options,
-                connection_class=self._connection_class,
-                server_settings=self._session_settings(),
-                timeout=time_left(CONNECT_PATIENCE),
-            )
+            connection = await self._reach(**options)
         self.open_connections += 1
         connection.add_termination_listener(self._forget)
         connection.patience = self.statement_timeout.total_seconds()
@@ -112,6 +108,21 @@ class Connector:
             self._server_version = connection.get_server_version().major
             for name, value in self._newer_settings().items():
                 await connection.execute(f"SET {name} = {value}")
+        return connection
+
+    async def _reach(self, **options: Any) -> BoundedConnection:
+        patience = time_left(CONNECT_PATIENCE)
+        try:
+            connection: BoundedConnection = await asyncpg.connect(
+                **options,
+                connection_class=self._connection_class,
+                server_settings=self._session_settings(),
+                timeout=patience,
+            )
+        except TimeoutError as error:
+            if patience < CONNECT_PATIENCE:
+                raise TimedOut("The operation's time ended while a connection was opened.") from error
+            raise
         return connection
 
     def _forget(self, _: Any) -> None:
