@@ -30,8 +30,9 @@ MOST_HEAD_BYTES = 32_768
 HEAD_PATIENCE = 10.0
 """Seconds from a request's first byte, or a connection's beginning, to the end of its headers."""
 
-FIRST_WORD = 3.0
-"""Seconds that a new connection has to send its request, once the server goes."""
+FIRST_WORD = 8.0
+"""Seconds that a new connection has to send its request, once the server goes: a client on a busy machine has been seen
+to take more than three, and who has connected is about to ask."""
 LAST_WORD = 0.5
 """The same for a connection that was kept after an answer: there clients know that it may end at any time."""
 
