@@ -47,7 +47,7 @@ async def test_posts_are_scheduled_read_and_published_through_pgbouncer(
     captions = [f"through a bouncer {number}" for number in range(POSTS)]
 
     async with pgbouncer_before(database_url) as bouncer:
-        settings = {"DB_THROUGH_PGBOUNCER": "true", "DB_POOL_MAX": "10", "SECRET_KEYS": KEY}
+        settings = {"DB_THROUGH_PGBOUNCER": "true", "DB_POOL_MAX": "10", "SECRET_KEYS": KEY, "API_BUDGET": "10000000"}
         places = {"database_url": bouncer.url, "redis_url": redis_url, "folder": tmp_path}
         sandbox = str(rig.container.settings.sandbox_port)
         async with live_api(**places, **settings, SANDBOX_PORT=sandbox) as api:
