@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,13 @@ PAGE = "{ posts(first: 50) { nodes { caption status targets { status account { h
 POSTS = 10
 
 
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""One for all clients: each would load every certificate anew, and stop the network that this process plays."""
+
+
 async def asked(api: LiveApi, token: str, query: str, **variables: Any) -> Any:
     """The data of one answer over HTTP; a busy machine is asked again, as clients do."""
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client, asyncio.timeout(60):
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=30) as client, asyncio.timeout(60):
         while True:
             body = {"query": query, "variables": variables}
             response = await client.post(f"{api.url}/graphql", json=body, headers={"authorization": f"Bearer {token}"})
