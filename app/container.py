@@ -31,7 +31,9 @@ from services.posts import PostService
 from services.posts.composing import Composer
 from services.providers.base import Provider
 from services.providers.registry import build_authorizers, build_providers
+from services.publishing.allowances import Allowances
 from services.publishing.claiming import Claimer
+from services.publishing.clearing import Clearer
 from services.publishing.couriers import Courier
 from services.publishing.endings import Endings
 from services.publishing.preparing import Preparer
@@ -141,28 +143,30 @@ class Container(Foundations):
             objects=ObjectStore.at(self.settings.media_store or str(self.settings.data_dir / "media")),
             links=self.links,
             most_bytes=self.settings.media_max_bytes,
-            now=self.now,
+            now=self.clock.now,
         )
 
     @cached_property
     def posts(self) -> PostService:
         """What people do with posts."""
         composer = Composer(
-            rules=lambda: Rules(now=self.now()),
+            rules=lambda: Rules(now=self.clock.now()),
             media_url=self.links.public_url,
             prepare_ahead=milliseconds(self.settings.prepare_ahead),
         )
-        return PostService(transactions=self.backends.transactions, composer=composer, quotas=self.quotas, now=self.now)
+        return PostService(
+            transactions=self.backends.transactions, composer=composer, quotas=self.quotas, now=self.clock.now
+        )
 
     @cached_property
     def accounts(self) -> AccountService:
         """Connects accounts."""
         return AccountService(
             transactions=self.backends.transactions,
-            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=self.now),
+            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=self.clock.now),
             secrets=self.secrets,
             redirect_uri=lambda platform: f"{self.settings.external_url}/oauth/{platform.value.lower()}/callback",
-            now=self.now,
+            now=self.clock.now,
         )
 
     @cached_property
@@ -170,7 +174,7 @@ class Container(Foundations):
         """Keeps accounts connected."""
         return TokenKeeper(
             transactions=self.backends.transactions,
-            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=self.now),
+            authorizers=build_authorizers(http=self.backends.http, configs=self.platforms, now=self.clock.now),
             secrets=self.secrets,
         )
 
@@ -229,6 +233,21 @@ class Container(Foundations):
             media_url=self.links.renew,
             now=self.clock.now,
             lease_for=milliseconds(self.settings.publish_lease),
+            allowances=Allowances(limits=self.limits, windows=self.windows.of_projects, watch=self.metrics),
+            watch=self.metrics,
+        )
+
+    @cached_property
+    def clearer(self) -> Clearer:
+        """Takes away what was prepared in vain."""
+        return Clearer(
+            transactions=self.backends.transactions,
+            providers=self.providers,
+            breakers=self.breakers,
+            secrets=self.secrets,
+            retry=self.endings.retry,
+            random=random.random,
+            now=self.clock.now,
             watch=self.metrics,
         )
 
@@ -257,6 +276,7 @@ class Container(Foundations):
             Duty("clock", timedelta(seconds=10), watched("clock", self.clock.set)),
             Duty("rescue", timedelta(seconds=2), watched("rescue", self._rescue)),
             Duty("outbox", timedelta(milliseconds=500), watched("outbox", self.backends.outbox.replay)),
+            Duty("leftovers", timedelta(seconds=2), watched("leftovers", self.clearer.clear_due)),
             Duty("tokens", timedelta(seconds=30), watched("tokens", self.tokens.refresh_due)),
             Duty("quotas", timedelta(minutes=1), watched("quotas", self.limits.sweep)),
         ]

@@ -36,6 +36,7 @@ from services.providers.instagram import InstagramProvider
 from services.providers.media_source import MediaSource
 from services.providers.pacing import Pacing
 from services.providers.youtube import YouTubeProvider
+from services.publishing.allowances import Allowances
 from services.publishing.claiming import Claimer
 from services.publishing.endings import Endings
 from services.publishing.preparing import Preparer
@@ -250,6 +251,7 @@ class Rig:
             "media_url": self.container.links.renew,
             "now": clock,
             "lease_for": lease_for,
+            "allowances": Allowances(limits=self.container.limits, windows=self.windows().of_projects),
         }
 
     def providers(self, pacing: Pacing = QUICK) -> dict[Platform, Provider]:

@@ -71,6 +71,7 @@ YOUTUBE = (
     _op("youtube.token", "POST", "/token", google_oauth.token),
     _op("youtube.insert", "POST", "/upload/youtube/v3/videos", google(uploads.start)),
     _op("youtube.upload", "PUT", "/upload/youtube/v3/videos", google(uploads.upload), keeps_partial_body=True),
+    _op("youtube.cancel", "DELETE", "/upload/youtube/v3/videos", google(uploads.cancel)),
     _op("youtube.videos", "GET", "/youtube/v3/videos", google(youtube_reading.list_videos)),
     _op("youtube.channels", "GET", "/youtube/v3/channels", google(youtube_reading.list_channels)),
     _op("youtube.playlist_items", "GET", "/youtube/v3/playlistItems", google(youtube_reading.list_items)),

@@ -56,7 +56,8 @@ def account_day(account_id: UUID, platform: Platform, limit: int) -> Window:
 def project_date(platform: Platform, limit: int, now: datetime) -> Window:
     """What Google grants our client id, which all users share, on a date in California."""
     today = now.astimezone(PACIFIC).date()
-    return Window(f"project|{platform}|{today}", limit, DAY, ends_at=midnight_after(now))
+    reason = f"All {limit} uploads that {platform.label} grants all users together today are used up."
+    return Window(f"project|{platform}|{today}", limit, DAY, ends_at=midnight_after(now), reason=reason)
 
 
 def midnight_after(now: datetime) -> datetime:

@@ -56,6 +56,8 @@ class Step:
     name: str
     shows: bool
     """Whether people may see the post once this step has run; such a step is never repeated unasked."""
+    spends: bool = False
+    """Whether it uses up one of the calls that the platform grants all users of our app together."""
 
 
 class FailureKind(StrEnum):
@@ -133,6 +135,29 @@ class Unknown:
     ask_after: timedelta = timedelta(seconds=2)
 
 
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """What was prepared is no longer at the platform, or will not be for long."""
+
+    message: str | None = None
+    """What there is to say about it."""
+
+
 StepOutcome = Advanced | Pending | Published | Rejected | Unknown
 Finding = Published | Advanced | Pending | Rejected | Unknown
 """What asking the platform found: `Published`: it is out; `Advanced`: certainly not out, go on from the checkpoint."""
+
+
+def beyond(checkpoint: Checkpoint, saved: Checkpoint) -> dict[str, Any]:
+    """What the checkpoint holds that the saved one does not: of a list, its new items alone."""
+    found: dict[str, Any] = {}
+    for name, value in checkpoint.items():
+        known = saved.get(name)
+        if isinstance(value, list) and isinstance(known, list):
+            value = [item for item in value if item not in known]  # noqa: PLW2901 - the same, cut down
+            if not value:
+                continue
+        elif value == known:
+            continue
+        found[name] = value
+    return found

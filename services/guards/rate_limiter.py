@@ -49,8 +49,12 @@ class RateLimiterService:
         `fn` raises NeverLeft (or a subclass) to give the slot back; however else it ends, cancellation included, the
         slot stays taken. The same `delivery` again takes no second slot.
         """
+        return await self.within(self.window(key, platform), fn, delivery=delivery)
+
+    async def within(self, window: Window, fn: Callable[[], Awaitable[T]], *, delivery: str | None = None) -> T:
+        """`throttle` by any window."""
         delivery = delivery or f"throttle:{uuid4()}"
-        await self._take(delivery, self.window(key, platform))
+        await self._take(delivery, window)
         settle = self._quotas.end
         try:
             return await fn()

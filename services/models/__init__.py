@@ -5,6 +5,7 @@ from services.models.attempts import AttemptRow
 from services.models.audit_log import AuditRow
 from services.models.base import Base, table_of
 from services.models.idempotency_keys import IdempotencyKeyRow
+from services.models.leftovers import LeftoverRow
 from services.models.outbox import OutboxRow as _OutboxRow
 from services.models.posts import MediaRow, PostRow, PostTargetRow
 from services.models.quota_slots import QuotaSlotRow as _QuotaSlotRow
@@ -17,6 +18,7 @@ KEYS = table_of(ApiKeyRow)
 ATTEMPTS = table_of(AttemptRow)
 AUDIT_LOG = table_of(AuditRow)
 IDEMPOTENCY_KEYS = table_of(IdempotencyKeyRow)
+LEFTOVERS = table_of(LeftoverRow)
 MEDIA = table_of(MediaRow)
 OAUTH_STATES = table_of(OAuthStateRow)
 POSTS = table_of(PostRow)
@@ -34,6 +36,7 @@ __all__ = [
     "AUDIT_LOG",
     "IDEMPOTENCY_KEYS",
     "KEYS",
+    "LEFTOVERS",
     "MEDIA",
     "OAUTH_STATES",
     "POSTS",

@@ -12,12 +12,14 @@ from services.guards.quotas import Quotas
 from services.posts.composing import Composer, Composition
 from services.queries import drafting
 from services.queries.leases import find_held, insert_attempts, interruption_of
+from services.queries.leftovers import leave_prepared
 
 CHANGED = "The post was changed while it was being prepared; nothing of it was shown."
 
 
 class Rewriter:
-    """Gives targets new content, another time or another state; what workers have prepared of them is discarded."""
+    """Gives targets new content, another time or another state; what workers have prepared of them is discarded here at
+    once, and at the platform as soon as it lets itself be taken away."""
 
     def __init__(self, *, composer: Composer, quotas: Quotas) -> None:
         self._composer = composer
@@ -41,6 +43,7 @@ class Rewriter:
         content = {target.account_id: (target.caption, target.options) for target in wanted}
         await drafting.update_variants(c, {target.id: content[target.account_id] for target in editable})
         if keeps_time:
+            await leave_prepared(c, [target.id for target in editable])
             await self._interrupt(c, editable)
             await drafting.prepare_anew(c, [target.id for target in editable], prepare_at=prepare_at)
             return
@@ -51,8 +54,14 @@ class Rewriter:
     async def discard(self, c: AsyncConnection, targets: Sequence[PostTarget], **values: Any) -> None:
         """Forget what is on its way, and set `values`."""
         await self.give_back(c, targets)
+        await leave_prepared(c, [target.id for target in targets])
         await self._interrupt(c, targets)
         await drafting.update_targets(c, [target.id for target in targets], **{**drafting.UNPREPARED, **values})
+
+    async def forget(self, c: AsyncConnection, targets: Sequence[PostTarget]) -> None:
+        """These targets are about to be deleted."""
+        await self.give_back(c, targets)
+        await leave_prepared(c, [target.id for target in targets])
 
     async def give_back(self, c: AsyncConnection, targets: Iterable[PostTarget]) -> None:
         """The places in the quotas of targets that workers have begun, and that never left, are free again."""
@@ -71,5 +80,5 @@ class Rewriter:
             raise refuse(
                 ErrorCode.NOT_POSSIBLE_NOW, "An account cannot be left out once it is out there.", "accountIds"
             )
-        await self.give_back(c, gone)
+        await self.forget(c, gone)
         await drafting.delete_targets(c, [target.id for target in gone])

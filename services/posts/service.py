@@ -120,7 +120,7 @@ class PostService:
         async def delete(tx: Transaction) -> UUID:
             locked = await self._lock(tx, viewer, post_id)
             check_not_in_flight(locked.in_flight)
-            await self._rewriter.give_back(tx.connection, locked.state.targets)
+            await self._rewriter.forget(tx.connection, locked.state.targets)
             await drafting.delete_post(tx.connection, post_id)
             owner = locked.state.post.user_id
             await tx.emit(Event(owner, "POST_DELETED", {"id": post_id.hex}, (post_tag(owner),)))

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from services.domain.accounts import ConnectedProfile, Platform, Tokens
 from services.domain.errors import CrierError
-from services.domain.publishing import Delivery, Failure, Finding, Step, StepOutcome
+from services.domain.publishing import Checkpoint, Delivery, Discarded, Failure, Finding, Rejected, Step, StepOutcome
 
 
 class Provider(Protocol):
@@ -27,6 +27,13 @@ class Provider(Protocol):
 
     async def find_out(self, delivery: Delivery) -> Finding:
         """Ask the platform what became of the step that may have happened; changes nothing there."""
+        ...
+
+    async def discard(self, checkpoint: Checkpoint, *, token: str) -> Discarded | Rejected | None:
+        """Take away what the checkpoint says was prepared and nobody will ever see; what people see is left alone.
+
+        None: there is nothing. `Rejected` carries what is left to be taken away later.
+        """
         ...
 
 

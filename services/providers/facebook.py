@@ -8,8 +8,9 @@ import httpx
 from services.domain.accounts import Platform
 from services.domain.options import FacebookKind, FacebookOptions
 from services.domain.posts import MediaKind
-from services.domain.publishing import Delivery, Finding, Step, StepOutcome
+from services.domain.publishing import Checkpoint, Delivery, Discarded, Finding, Rejected, Step, StepOutcome
 from services.providers.config import PlatformConfig
+from services.providers.facebook_discarding import Discarding
 from services.providers.facebook_posts import PostFlow
 from services.providers.facebook_reels import ReelFlow
 from services.providers.facebook_rules import FACEBOOK_RULES
@@ -38,6 +39,7 @@ class FacebookProvider:
         graph = GraphClient(
             wire=Wire(http=http, timeout=timeout), root=f"{hosts.graph}/{version}", rules=FACEBOOK_RULES, now=now
         )
+        self._discarding = Discarding(graph=graph, grace=grace)
         self._posts = PostFlow(graph=graph, now=now, grace=grace)
         self._videos = VideoFlow(graph=graph, site=hosts.site, now=now, processing=processing, grace=grace)
         self._reels = ReelFlow(
@@ -60,6 +62,10 @@ class FacebookProvider:
     async def find_out(self, delivery: Delivery) -> Finding:
         """Ask the stored id what became of it."""
         return await self._flow(delivery).find_out(delivery)
+
+    async def discard(self, checkpoint: Checkpoint, *, token: str) -> Discarded | Rejected | None:
+        """Delete what was never published."""
+        return await self._discarding.discard(checkpoint, token=token)
 
     def _flow(self, delivery: Delivery) -> PostFlow | VideoFlow | ReelFlow:
         if all(medium.kind is MediaKind.IMAGE for medium in delivery.media):

@@ -98,7 +98,8 @@ class PostFlow:
         )
         if isinstance(post, NotDone):
             return post.rejected(at)
-        return Advanced({"post": str(post["id"]), "permalink": text_in(post.get("permalink_url"))})
+        made = {"post": str(post["id"]), "permalink": text_in(post.get("permalink_url"))}
+        return Advanced({**at, **made} if "photos" in at else made)
 
     async def _publish_post(self, delivery: Delivery) -> StepOutcome:
         at = delivery.checkpoint
@@ -125,4 +126,5 @@ def _content(delivery: Delivery, photos: Checkpoint | list[str]) -> dict[str, st
 
 
 def _made(at: Checkpoint) -> dict[str, Any]:
-    return {"post": at["post"], "permalink": at["permalink"]}
+    photos = {"photos": at["photos"]} if "photos" in at else {}
+    return {**photos, "post": at["post"], "permalink": at["permalink"]}

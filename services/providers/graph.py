@@ -50,6 +50,8 @@ GRAPH_RULES: Rules = {
 }
 """What every Graph node says; by code and subcode, because limits and dead tokens come under various HTTP statuses."""
 
+NEARLY_USED_UP = "The platform says that its limit on our calls is nearly used up."
+
 _SECRET_FIELDS = ("access_token", "client_secret", "code", "fb_exchange_token")
 
 
@@ -71,8 +73,15 @@ class GraphClient:
         """Create or change something, unless a limit is known to be nearly used up; reading is always tried."""
         wait = self._usage.wait(token=token)
         if wait is not None:
-            return held_back("The platform says that its limit on our calls is nearly used up.", wait)
+            return held_back(NEARLY_USED_UP, wait)
         return await self.call("POST", f"{self._root}/{path}", token=token, expects=(expects,), form=form)
+
+    async def delete(self, path: str, *, token: str) -> Answer:
+        """Take an object away, under the same condition."""
+        wait = self._usage.wait(token=token)
+        if wait is not None:
+            return held_back(NEARLY_USED_UP, wait)
+        return await self.call("DELETE", f"{self._root}/{path}", token=token, expects=("success",))
 
     async def call(
         self,

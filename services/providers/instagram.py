@@ -23,6 +23,7 @@ from services.domain.publishing import (
     Advanced,
     Checkpoint,
     Delivery,
+    Discarded,
     Finding,
     Pending,
     Published,
@@ -130,6 +131,14 @@ class InstagramProvider:
                 if not self._grace.is_over(at):
                     return self._grace.unknown(f"Instagram says {found}; reads may lag behind.", at)
                 return not_out(at, _finished(at))
+
+    async def discard(self, checkpoint: Checkpoint, *, token: str) -> Discarded | None:
+        """Nothing can be deleted there, nor needs to be."""
+        del token
+        is_prepared = "container" in checkpoint or "children" in checkpoint
+        return (
+            Discarded("Instagram forgets a container that nobody publishes within 24 hours.") if is_prepared else None
+        )
 
     async def _create_child(self, delivery: Delivery) -> StepOutcome:
         at = delivery.checkpoint

@@ -24,6 +24,7 @@ from services.domain.publishing import (
     Advanced,
     Checkpoint,
     Delivery,
+    Discarded,
     Finding,
     Pending,
     Published,
@@ -44,7 +45,7 @@ PIECE_TIMEOUT = timedelta(seconds=120)
 MAX_MISSES = 5
 """How often in a row a medium may be out of reach before the person is told."""
 
-START_UPLOAD = Step("start_upload", shows=False)
+START_UPLOAD = Step("start_upload", shows=False, spends=True)
 UPLOAD_BYTES = Step("upload_bytes", shows=False)
 FINISH_UPLOAD = Step("finish_upload", shows=True)
 RESUME_UPLOAD = Step("resume_upload", shows=False)
@@ -125,6 +126,13 @@ class YouTubeProvider:
                 return await self._find_without_session(delivery)
             case failed:
                 return failed.ask_later(at)
+
+    async def discard(self, checkpoint: Checkpoint, *, token: str) -> Discarded | Rejected | None:
+        """End the session: of what was sent nothing is on the channel, and nothing stays."""
+        if "session" not in checkpoint:
+            return None
+        refusal = await self._sessions.cancel(checkpoint["session"], token=token)
+        return Discarded() if refusal is None else refusal.rejected(checkpoint)
 
     async def _start_upload(self, delivery: Delivery) -> StepOutcome:
         at = delivery.checkpoint
@@ -218,4 +226,5 @@ def _without_media(trouble: NotDone, at: Checkpoint) -> Rejected:
     misses = at.get("misses", 0) + 1
     if misses > MAX_MISSES:
         trouble = not_done(UNREACHABLE, trouble.failure.message)
+    trouble = replace(trouble, failure=replace(trouble.failure, left=False))  # YouTube was not called
     return trouble.rejected({**at, "misses": misses})

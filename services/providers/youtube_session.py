@@ -72,6 +72,16 @@ class UploadSessions:
         """How far the session is; changes nothing."""
         return await self._put(session, f"bytes */{size}", b"", token=token)
 
+    async def cancel(self, session: str, *, token: str) -> NotDone | None:
+        """Forget the session with all that was sent; None: it is gone. Google's upload hosts answer this with 499."""
+        headers = {"Authorization": f"Bearer {token}", "Content-Length": "0"}
+        reply = await self._wire.send("DELETE", session, headers=headers)
+        if isinstance(reply, NotDone):
+            return reply
+        if reply.is_success or reply.status in (404, 410, 499):
+            return None
+        return refusal_of(reply, now=self._now(), secrets=(token, session))
+
     async def _put(self, session: str, place: str, piece: bytes, *, token: str) -> Progress:
         headers = {"Authorization": f"Bearer {token}", "Content-Range": place, "Content-Length": str(len(piece))}
         reply = await self._wire.send("PUT", session, headers=headers, content=piece)

@@ -19,6 +19,7 @@ from services.domain.errors import CircuitOpen, CrierError, ErrorCode
 from services.domain.publishing import Delivery, Finding, Step, StepOutcome
 from services.guards.circuit_breaker import CircuitBreakerService
 from services.providers.base import Provider
+from services.publishing.allowances import Allowances
 from services.publishing.endings import Ending, Endings
 from services.publishing.recording import Recorder
 from services.publishing.runs import FIND_OUT, Run
@@ -54,6 +55,7 @@ class Courier:
         media_url: Callable[[str], str],
         now: Callable[[], datetime],
         lease_for: timedelta,
+        allowances: Allowances | None = None,
         watch: Watch | None = None,
     ) -> None:
         """`media_url` makes a stored address of an upload one that a platform can fetch now."""
@@ -65,6 +67,7 @@ class Courier:
         self._media_url = media_url
         self._now = now
         self._lease_for = lease_for
+        self._allowances = allowances
         self._watch = watch
 
     def _run(self, claim: Claim) -> Run:
@@ -89,14 +92,24 @@ class Courier:
             raise
         if is_held:
             self._tell(run)
+        else:
+            await self._recorder.leave_unsaved(run)
         run.unwritten = []
         return is_held
 
     async def _call(
         self, run: Run, call: Callable[[Delivery], Awaitable[StepOutcome | Finding]], judge: Judge
     ) -> StepOutcome | Finding | CircuitOpen:
-        """The platform's answer through its breaker."""
+        """The platform's answer; where it counts the call, in a place of what it grants."""
+        if self._allowances is None or not run.step.spends:
+            return await self._through_breaker(run, call, judge)
+        return await self._allowances.spend(
+            run.claim.platform, run.delivery.checkpoint, lambda: self._through_breaker(run, call, judge)
+        )
 
+    async def _through_breaker(
+        self, run: Run, call: Callable[[Delivery], Awaitable[StepOutcome | Finding]], judge: Judge
+    ) -> StepOutcome | Finding | CircuitOpen:
         async def act() -> StepOutcome | Finding:
             if self._now() - run.began_at >= self._lease_for:
                 raise StoodStill("This process stood still for as long as its lease.")
@@ -117,6 +130,8 @@ class Courier:
         is_recorded = await self._recorder.let_go(run, ending)
         if is_recorded:
             self._tell(run)
+        else:
+            await self._recorder.leave_unsaved(run)
         if is_recorded and self._watch is not None and ending.seen_at is not None:
             self._watch.note_published(run.claim.platform, run.claim.scheduled_at, ending.seen_at)
         log.info(

@@ -81,7 +81,9 @@ class Preparer(Courier):
             return replace(ending, slot=Slot.KEPT, changes={**ending.changes, "attempt_count": run.claim.attempt})
         run.delivery = replace(run.delivery, checkpoint=refusal.checkpoint)
         wait = (failure.retry_after or AGAIN_AFTER) if failure.kind in (FailureKind.RETRY, FailureKind.WAIT) else None
-        ending = self._paused(run, AttemptOutcome.FAILED, wait, code=failure.code, message=words_of(failure))
+        is_held_back = failure.code is ErrorCode.RATE_LIMITED and not failure.left
+        outcome = AttemptOutcome.DEFERRED if is_held_back else AttemptOutcome.FAILED
+        ending = self._paused(run, outcome, wait, code=failure.code, message=words_of(failure))
         if failure.kind is FailureKind.RECONNECT:
             return replace(ending, account=self._endings.account_after_refusal(run.claim))
         return ending

@@ -14,6 +14,7 @@ from services.publishing.runs import Run
 from services.queries.claims import Claim
 from services.queries.connections import refuse_token
 from services.queries.leases import begin_step, release_target
+from services.queries.leftovers import leave_unsaved
 from services.queries.states import account_tag, settle_post
 
 _INSISTS_FOR = 10.0
@@ -52,7 +53,10 @@ class Recorder:
                 done=run.unwritten,
             )
 
-        return await self._insist(begin)
+        is_held = await self._insist(run, begin)
+        if is_held:
+            run.saved = run.delivery.checkpoint
+        return is_held
 
     async def let_go(self, run: Run, ending: Ending) -> bool:
         """The target's new state, its ledger, its quota slot and the event that tells of it."""
@@ -82,9 +86,20 @@ class Recorder:
                 await tx.emit(event)
             return True
 
-        return await self._insist(record)
+        return await self._insist(run, record)
 
-    async def _insist(self, record: Work[bool]) -> bool:
+    async def leave_unsaved(self, run: Run) -> None:
+        """The lease is lost: what the run has made at the platform beyond what is stored will be taken away there."""
+        unsaved = run.unsaved
+        if not unsaved:
+            return
+
+        async def leave(tx: Transaction) -> None:
+            await leave_unsaved(tx.connection, run.claim, unsaved)
+
+        await self._transactions.execute_in_transaction(leave)
+
+    async def _insist(self, run: Run, record: Work[bool]) -> bool:
         """What became of the post is known here alone: a database that is busy, or away for a moment, is asked again.
         The lease makes that safe, also where a commit took place whose answer was lost: who let go of it finds it gone,
         and a line of the ledger is not written twice."""
@@ -92,8 +107,9 @@ class Recorder:
         while True:
             try:
                 return await self._transactions.execute_in_transaction(record)
-            except (Overloaded, TimedOut, Unavailable):
-                if time.monotonic() >= give_up_at:
+            except BaseException as trouble:
+                run.saved = run.delivery.checkpoint  # or it may be
+                if not isinstance(trouble, Overloaded | TimedOut | Unavailable) or time.monotonic() >= give_up_at:
                     raise
             await asyncio.sleep(_ASKS_AGAIN)
 

@@ -8,7 +8,7 @@ from typing import Any
 from services.domain.errors import ErrorCode
 from services.domain.ids import new_id
 from services.domain.posts import Attempt, AttemptOutcome
-from services.domain.publishing import Delivery, Step
+from services.domain.publishing import Checkpoint, Delivery, Step, beyond
 from services.queries.claims import Claim
 
 CLAIMED = Step("claim", shows=False)
@@ -25,6 +25,8 @@ class Run:
         self.step = CLAIMED
         self.began_at = began_at
         self.unwritten: list[Attempt] = []
+        self.saved: Checkpoint = claim.checkpoint
+        """The last checkpoint that was stored, or may have been."""
 
     @property
     def may_show(self) -> bool:
@@ -40,6 +42,11 @@ class Run:
     def asking_since(self) -> datetime | None:
         """When the doubt began; None where there has been none so far."""
         return self.claim.step_began_at or self.began_at if self.claim.step_shows else None
+
+    @property
+    def unsaved(self) -> Checkpoint:
+        """What this run has made at the platform and nobody else knows of."""
+        return beyond(self.delivery.checkpoint, self.saved)
 
     def begin(self, step: Step, at: datetime) -> None:
         """The next step starts."""

@@ -21,7 +21,7 @@ class PublicationWindows:
     account_days: Mapping[Platform, int]
     """What one account may publish in 24 hours, where that is set."""
     project_dates: Mapping[Platform, int]
-    """What all users together may publish on one of the platform's dates."""
+    """What all users together may upload on one of the platform's dates."""
     late_spacing: timedelta
     """How far apart the overdue posts of one account go out."""
     now: Callable[[], datetime]
@@ -32,12 +32,10 @@ class PublicationWindows:
         windows = [self.hour(f"user:{target.user_id}", platform)]
         if platform in self.account_days:
             windows.append(account_day(target.account_id, platform, self.account_days[platform]))
-        if platform in self.project_dates:
-            windows.append(self.of_projects()[platform])
         if not target.was_begun and self.now() - target.scheduled_at > LATE_AFTER:
             windows.append(catching_up(target.account_id, self.late_spacing))
         return windows
 
     def of_projects(self) -> dict[Platform, Window]:
-        """The windows that all users share, as they are today."""
+        """The windows that all users share, as they are today: no target's, but each counted call's (`allowances`)."""
         return {platform: project_date(platform, limit, self.now()) for platform, limit in self.project_dates.items()}

@@ -166,7 +166,7 @@ def interruption_of(target: Interrupted, message: str) -> Attempt:
 
 async def insert_attempts(c: AsyncConnection, attempts: Iterable[Attempt]) -> None:
     """Add lines to the ledger."""
-    rows = [_ledger_line(attempt) for attempt in attempts]
+    rows = [ledger_line(attempt) for attempt in attempts]
     if rows:
         await c.execute(insert(ATTEMPTS), rows)
 
@@ -180,7 +180,7 @@ async def _write_held(c: AsyncConnection, held: Update, done: Sequence[Attempt],
     fenced = held.returning(TARGETS.c.id).cte("held")
     wanted = select(fenced.c.id)
     if done:
-        lines = func.jsonb_to_recordset(literal([_ledger_line(attempt) for attempt in done], JSONB)).table_valued(
+        lines = func.jsonb_to_recordset(literal([ledger_line(attempt) for attempt in done], JSONB)).table_valued(
             *(column(name, ATTEMPTS.c[name].type) for name in LEDGER), name="lines"
         )
         told = lines.render_derived(with_types=True)
@@ -192,5 +192,6 @@ async def _write_held(c: AsyncConnection, held: Update, done: Sequence[Attempt],
     return (await c.execute(wanted)).one_or_none() is not None
 
 
-def _ledger_line(attempt: Attempt) -> dict[str, Any]:
+def ledger_line(attempt: Attempt) -> dict[str, Any]:
+    """A line as the ledger stores it."""
     return {name: getattr(attempt, name) for name in LEDGER}

@@ -38,10 +38,11 @@ async def settle(stage: Stage, *, within: float = SETTLES_WITHIN) -> list[str]:
     deadline = time.monotonic() + within
     while True:
         moving = (await stage.rig.rows(_MOVING))[0]
-        if not (moving.targets or moving.events):
+        if not any(moving):
             return []
         if time.monotonic() > deadline:
-            return [f"settle: {moving.targets} targets and {moving.events} events still move after {within:g} s"]
+            what = f"{moving.targets} targets, {moving.events} events and {moving.leftovers} leftovers"
+            return [f"settle: {what} still move after {within:g} s"]
         await asyncio.sleep(0.1)
 
 
@@ -83,6 +84,7 @@ SELECT count(*) FILTER (
         WHERE status = 'PUBLISHING' OR lease_until IS NOT NULL OR step_shows
             OR next_attempt_at < now() + interval '30 seconds'
     ) AS targets,
-    (SELECT count(*) FROM outbox) AS events
+    (SELECT count(*) FROM outbox) AS events,
+    (SELECT count(*) FROM leftovers) AS leftovers
 FROM post_targets
 """)

@@ -86,6 +86,9 @@ class Worker:
         await self._stumble()
         return is_held
 
+    async def leave_unsaved(self, run: Run) -> None:
+        """The product's `Recorder.leave_unsaved`: what is taken away later shows nothing here."""
+
     async def _stumble(self) -> None:
         """Now and then the worker dies here, stands still for longer than its lease, or finds the database away."""
         if self._platform.troubles == 0 or self._random.random() < 0.9:

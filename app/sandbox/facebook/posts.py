@@ -9,6 +9,7 @@ from app.sandbox.calls import Call
 from app.sandbox.facebook.pages import WRITE, enter_page, enter_with_page_token, own_publication
 from app.sandbox.facebook.reading import NODE_KIND, node_of
 from app.sandbox.facebook.timing import read_timing, settle
+from app.sandbox.facebook.videos import forget_upload
 from app.sandbox.graph.errors import GraphError, bad_parameter
 from app.sandbox.graph.lists import select
 from app.sandbox.graph.parameters import attached_media, flag, required
@@ -90,8 +91,12 @@ async def update(world: World, call: Call) -> Response:
 
 
 async def delete(world: World, call: Call) -> Response:
-    """`DELETE /{id}`: a draft or a post is gone."""
+    """`DELETE /{id}`: a draft, a post, or a video that is still being uploaded is gone."""
     token = enter_with_page_token(world, call, scope=WRITE)
+    upload = world.uploads.get(call.param("node"))
+    if upload is not None and upload.page_id == token.subject:
+        forget_upload(world, upload)
+        return JSONResponse({"success": True})
     publication = own_publication(world, call, token)
     publication.is_removed = True
     publication.due_at = None

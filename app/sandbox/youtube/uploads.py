@@ -19,6 +19,8 @@ from app.sandbox.youtube.reading import VIDEO_PARTS, video_node
 
 MAX_BYTES = 256 * 1024**3
 CHANNEL_WINDOW = timedelta(hours=24)
+CANCELED = 499
+"""How Google's upload hosts say that a session ended because its client wished it."""
 
 
 async def start(world: World, call: Call) -> Response:
@@ -70,6 +72,13 @@ async def upload(world: World, call: Call) -> Response:
         return _progress(session)
     _make_video(world, session)
     return _finished(world, session)
+
+
+async def cancel(world: World, call: Call) -> Response:
+    """A DELETE of a session: it is gone with what came of it; a video that it has made stays."""
+    session = _session(world, call)
+    del world.sessions[session.id]
+    return Response(status_code=CANCELED)
 
 
 def _session(world: World, call: Call) -> UploadSession:

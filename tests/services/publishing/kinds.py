@@ -7,7 +7,7 @@ from services.domain.accounts import Account, Platform
 from services.domain.drafts import Variant
 from services.domain.options import FacebookKind, FacebookOptions, InstagramKind, InstagramOptions, TargetOptions
 from services.domain.posts import PostState
-from services.domain.publishing import Delivery, Finding, Step, StepOutcome
+from services.domain.publishing import Checkpoint, Delivery, Discarded, Finding, Rejected, Step, StepOutcome
 from services.domain.viewers import Viewer
 from services.providers.base import Provider
 from tests.rig import Rig
@@ -77,6 +77,10 @@ class Mortal:
         outcome = await self._provider.perform(delivery)
         self._die_if(self._is_done)
         return outcome
+
+    async def discard(self, checkpoint: Checkpoint, *, token: str) -> Discarded | Rejected | None:
+        """As ever."""
+        return await self._provider.discard(checkpoint, token=token)
 
     async def find_out(self, delivery: Delivery) -> Finding:
         """Ask, and perhaps die of it."""

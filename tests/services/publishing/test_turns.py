@@ -15,7 +15,7 @@ from services.domain.viewers import Viewer
 from services.guards.quotas import Quotas
 from services.models import TARGETS
 from services.publishing.windows import PublicationWindows
-from services.queries.turns import DueTarget, lock_due
+from services.queries.turns import lock_due
 from tests.rig import Rig, now
 
 
@@ -216,29 +216,17 @@ async def test_the_projects_day_is_waited_for_until_midnight(rig: Rig) -> None:
         late_spacing=timedelta(seconds=15),
         now=lambda: moment,
     )
-    target = DueTarget(
-        id=uuid4(),
-        post_id=uuid4(),
-        account_id=uuid4(),
-        user_id=uuid4(),
-        platform=Platform.YOUTUBE,
-        scheduled_at=moment,
-        due_at=moment,
-        late_by=0,
-        was_begun=False,
-        is_in_doubt=False,
-        waits_behind=None,
-        account_can_publish=True,
-        has_token=True,
-        awaits_token=False,
-    )
+
+    def today() -> list[Window]:
+        return [windows.of_projects()[Platform.YOUTUBE]]
+
     async with rig.container.backends.database.begin() as c:
         for _ in range(2):
-            assert await quotas.take(c, uuid4().hex, windows(target)) is None
-        refusal = await quotas.take(c, uuid4().hex, windows(target))
+            assert await quotas.take(c, uuid4().hex, today()) is None
+        refusal = await quotas.take(c, uuid4().hex, today())
 
         assert refusal is not None and refusal.free_at == refusal.window.ends_at
         assert refusal.free_at - moment <= timedelta(hours=25)
         assert abs(refusal.retry_after - (refusal.free_at - moment).total_seconds()) < 10
         moment = refusal.free_at
-        assert await quotas.take(c, uuid4().hex, windows(target)) is None
+        assert await quotas.take(c, uuid4().hex, today()) is None
