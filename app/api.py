@@ -118,7 +118,7 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
     )
     await authenticator.open()
     try:
-        async with watching(container):
+        async with container.clock.running(), watching(container):
             yield Api(app, streams, running, container)
     finally:
         await authenticator.close()

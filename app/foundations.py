@@ -77,7 +77,7 @@ class Foundations:
     def links(self) -> MediaLinks:
         """Public addresses of uploads."""
         url = self.settings.external_url
-        return MediaLinks(base_url=url, keys=self.secret_keys, lifetime=LINK_LIFE, now=self.now)
+        return MediaLinks(base_url=url, keys=self.secret_keys, lifetime=LINK_LIFE, now=self.clock.now)
 
     @cached_property
     def platforms(self) -> dict[Platform, PlatformConfig]:
@@ -86,5 +86,5 @@ class Foundations:
 
     @cached_property
     def clock(self) -> DatabaseClock:
-        """The time that workers go by."""
+        """The time that everything goes by which another process may look at."""
         return DatabaseClock(database=self.backends.database, wall=self.now)

@@ -4,13 +4,16 @@ Due times, leases and the hours of quotas are compared inside the database. A pr
 wall clock, which may be wrong or jump, would put posts off for hours, or give them up as missed.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
 from services.backends.database import Database
+from services.backends.troubles import Trouble
 
 _WOBBLE = timedelta(seconds=1)
 """By less than this one reading may differ from the next only because a question took its time."""
@@ -38,9 +41,31 @@ class DatabaseClock:
         self._told = moment
         return moment
 
+    @asynccontextmanager
+    async def running(self, *, every: timedelta = timedelta(seconds=10)) -> AsyncIterator[None]:
+        """Set now, and again and again while the block runs; a database that is away leaves it running on."""
+        await self.set()
+        keeping = asyncio.create_task(self._keep(every))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
     async def set(self) -> None:
         """Ask the database; its answer is taken for the time halfway between question and answer."""
         async with self._database.connect() as connection:
             asked_at = time.monotonic()
             moment: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
             self._known = moment, (asked_at + time.monotonic()) / 2
+
+    async def _keep(self, every: timedelta) -> None:
+        trouble = Trouble("clock.not_set")
+        while True:
+            await asyncio.sleep(every.total_seconds())
+            try:
+                await self.set()
+            except Exception as error:
+                trouble.note(error)
+            else:
+                trouble.end()
