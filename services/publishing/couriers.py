@@ -28,6 +28,8 @@ from services.queries.claims import Claim
 
 log = structlog.get_logger(__name__)
 
+UNFORESEEN = "Something unforeseen happened on our side."
+
 SHORT_POLL = timedelta(seconds=3)
 """A platform that will be ready this soon is waited for; for longer the target is let go meanwhile."""
 

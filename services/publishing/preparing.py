@@ -13,10 +13,10 @@ from datetime import timedelta
 import structlog
 
 from services.domain.breakers import judge_call
-from services.domain.errors import CircuitOpen, ErrorCode
+from services.domain.errors import CircuitOpen, CrierError, ErrorCode
 from services.domain.posts import AttemptOutcome
 from services.domain.publishing import Advanced, FailureKind, Pending, Rejected
-from services.publishing.couriers import SHORT_POLL, Courier, StoodStill
+from services.publishing.couriers import SHORT_POLL, UNFORESEEN, Courier, StoodStill
 from services.publishing.endings import NO_STEP, Ending, Slot, circuit_wait, words_of
 from services.publishing.runs import Run
 from services.queries.claims import Claim
@@ -40,9 +40,12 @@ class Preparer(Courier):
             raise
         except StoodStill:
             ending = None
+        except CrierError as trouble:
+            # A database that is away, say: it may be back before the post's time.
+            ending = self._paused(run, AttemptOutcome.FAILED, AGAIN_AFTER, code=trouble.code, message=trouble.message)
         except Exception:
             log.exception("prepare.unforeseen", target=str(claim.target_id), step=run.step.name)
-            ending = self._paused(run, AttemptOutcome.FAILED, None, code=ErrorCode.INTERNAL)
+            ending = self._paused(run, AttemptOutcome.FAILED, None, code=ErrorCode.INTERNAL, message=UNFORESEEN)
         if ending is None:
             log.info("prepare.lease_lost", target=str(claim.target_id))
             return
@@ -70,7 +73,11 @@ class Preparer(Courier):
                     return self._paused(run, AttemptOutcome.DEFERRED, wait, code=refusal.code, message=refusal.message)
                 case surprise:
                     # It is out, or may be, though nothing showed it: let its own time find that out.
-                    return self._paused(run, AttemptOutcome.UNKNOWN, None, message=type(surprise).__name__)
+                    message = (
+                        f"The platform's answer ({type(surprise).__name__}) was not to be expected before its time."
+                    )
+                    code = ErrorCode.OUTCOME_UNKNOWN
+                    return self._paused(run, AttemptOutcome.UNKNOWN, None, code=code, message=message)
         return self._paused(run, None, None)
 
     def _refused(self, run: Run, refusal: Rejected) -> Ending:

@@ -25,14 +25,13 @@ from services.domain.publishing import (
     StepOutcome,
     Unknown,
 )
-from services.publishing.couriers import SHORT_POLL, Courier, StoodStill
+from services.publishing.couriers import SHORT_POLL, UNFORESEEN, Courier, StoodStill
 from services.publishing.endings import Ending, Slot, circuit_wait
 from services.publishing.runs import FIND_OUT, Run
 from services.queries.claims import Claim
 
 log = structlog.get_logger(__name__)
 
-UNFORESEEN = "Something unforeseen happened on our side."
 STOPPED = "The worker stopped while the post was being shown."
 
 

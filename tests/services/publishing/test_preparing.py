@@ -10,8 +10,9 @@ from sqlalchemy import func, update
 from services.domain.accounts import Account, AccountStatus, Platform
 from services.domain.changes import PostChanges
 from services.domain.drafts import Variant
-from services.domain.errors import ErrorCode
+from services.domain.errors import ErrorCode, Unavailable
 from services.domain.posts import AttemptOutcome, PostState, TargetStatus
+from services.domain.publishing import Delivery, StepOutcome
 from services.domain.viewers import Viewer
 from services.models import TARGETS
 from services.publishing.preparing import Preparer
@@ -245,6 +246,36 @@ async def test_refused_content_is_told_while_it_can_be_mended(rig: Rig) -> None:
     await rig.come(post)
     await rig.publish()
     assert [one["caption"] for one in rig.seen(account)] == ["Better"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(RuntimeError("a mistake"), ErrorCode.INTERNAL), (Unavailable("The database is away."), ErrorCode.UNAVAILABLE)],
+    ids=["mistake", "database"],
+)
+async def test_trouble_of_our_own_is_told_in_the_ledger_and_keeps_the_time(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, error: Exception, code: ErrorCode
+) -> None:
+    """A line with a code and words; what may pass is tried again before its time, and at its time it goes out."""
+    _, account, post = await a_post_to_come(rig, "photos")
+    providers = rig.providers()
+
+    async def perform(delivery: Delivery) -> StepOutcome:
+        del delivery
+        raise error
+
+    monkeypatch.setattr(providers[Platform.FACEBOOK], "perform", perform)
+    [claim] = await rig.claimer().claim_early(rig.worker_id, limit=1)
+    await rig.preparer(providers=providers).prepare(claim)
+
+    [line] = await rig.ledger(post)
+    assert (line.step, line.outcome, line.code) == ("upload_photo", AttemptOutcome.FAILED, code)
+    assert line.message
+    assert ((await rig.row(post)).prepare_at is not None) == (code is ErrorCode.UNAVAILABLE)
+    assert await rig.state(post) == post
+    await rig.come(post)
+    await rig.publish()
+    assert [one["count"] for one in rig.seen(account)] == [1]
 
 
 async def test_a_stop_while_preparing_leaves_the_rest_to_others(rig: Rig) -> None:
