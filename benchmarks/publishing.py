@@ -2,7 +2,8 @@
 
 Half of the posts are texts on Facebook, half are pictures on Instagram, due evenly over a minute; four workers send
 them to a platform that answers at once. Beside them, in the same run on the same server: pgqueuer doing as many jobs
-that do nothing (`pip install pgqueuer`; left out where it is not there).
+that do nothing (`pip install pgqueuer`; left out where it is not there). Then the knee: the highest rate at which 99 of
+100 posts start within two seconds of their time, and what is used up there.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,41 @@ SAMPLE = 400
 LATE = "SELECT extract(epoch FROM first_claimed_at - calendar_at) AS late FROM post_targets WHERE calendar_at >= $1"
 PLATFORMS = (Platform.FACEBOOK, Platform.INSTAGRAM)
 
+IN_TIME = 2.0
+"""Seconds: later than this 99 of 100 posts must not start."""
+KNEE_SECONDS = 15
+"""How long each rate is tried."""
+STEPS = (0.95, 0.85, 0.75, 0.65, 0.5)
+"""Rates that are tried below one that was too much, as parts of what came through there."""
+HIGHER = 1.3
+BUSY = 0.9
+"""A machine, or a process of one thread, that is busy for more of the time than this has nothing left."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one rate came to."""
+
+    rate: float
+    """Posts due a second."""
+    late: list[float]
+    per_second: float
+    """Posts out a second."""
+    cpu: dict[str, float]
+    """Milliseconds a post, by what used them."""
+    busy: dict[str, float]
+    """Of the time: the machine's cores together, and the busiest worker's one."""
+
+    @property
+    def p99(self) -> float:
+        """Seconds."""
+        return statistics.quantiles(self.late, n=100)[98]
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whether the machine carries it."""
+        return self.p99 < IN_TIME
+
 
 def main() -> None:
     """Start everything, measure, print."""
@@ -70,7 +107,11 @@ async def measure(settings: dict[str, str], endpoints: Endpoints, asked: argpars
     with ExitStack() as stack:
         workers = [stack.enter_context(_running("app", "worker", **settings)) for _ in range(asked.workers)]
         await asyncio.sleep(5)
-        await _publish(url, accounts, asked, workers)
+        whole = await _publish(url, accounts, asked.posts, asked.seconds, workers)
+        _report(f"Crier, {len(workers)} workers", whole.late, whole.per_second)
+        for name, spent in whole.cpu.items():
+            print(f"    CPU {name:10} {spent:6.2f} ms per post")
+        await _find_knee(url, accounts, whole, workers)
     if importlib.util.find_spec("pgqueuer") is None:
         print("pgqueuer is not installed: nothing to compare with")
         return
@@ -78,24 +119,72 @@ async def measure(settings: dict[str, str], endpoints: Endpoints, asked: argpars
 
 
 async def _publish(
-    url: str, accounts: list[tuple[Any, ...]], asked: argparse.Namespace, workers: list[psutil.Popen]
-) -> None:
+    url: str, accounts: list[tuple[Any, ...]], posts: int, seconds: float, workers: list[psutil.Popen]
+) -> Round:
     start = datetime.now(UTC) + timedelta(seconds=3)
     connection = await asyncpg.connect(url)
-    await _insert(connection, accounts, asked.posts, start, timedelta(seconds=asked.seconds))
-    before = _cpu(workers)
+    await _insert(connection, accounts, posts, start, timedelta(seconds=seconds))
+    await asyncio.sleep(max(0.0, (start - datetime.now(UTC)).total_seconds()))
+    before, each, cores = _cpu(workers), [_seconds(worker) for worker in workers], psutil.cpu_times()
     began = time.monotonic()
     while await connection.fetchval("SELECT count(*) FROM post_targets WHERE status <> 'PUBLISHED'"):
         await asyncio.sleep(0.5)
         assert time.monotonic() - began < 1_800, "no end of publishing"
-    late = [float(row["late"]) for row in await connection.fetch(LATE, start)]
-    last = await connection.fetchval("SELECT max(ended_at) FROM attempts")
-    took = (last - start).total_seconds()
+    spent = time.monotonic() - began
+    idle = (psutil.cpu_times().idle - cores.idle) / spent / (psutil.cpu_count() or 1)
+    busiest = max(_seconds(worker) - earlier for worker, earlier in zip(workers, each, strict=True)) / spent
     used = _cpu(workers)
+    late = [float(row["late"]) for row in await connection.fetch(LATE, start)]
+    took = (await connection.fetchval("SELECT max(ended_at) FROM attempts") - start).total_seconds()
     await connection.close()
-    _report(f"Crier, {len(workers)} workers", late, asked.posts / took)
-    for name, seconds in used.items():
-        print(f"    CPU {name:10} {1000 * (seconds - before[name]) / asked.posts:6.2f} ms per post")
+    return Round(
+        rate=posts / seconds,
+        late=late,
+        per_second=posts / took,
+        cpu={name: 1000 * (total - before[name]) / posts for name, total in used.items()},
+        busy={"machine": 1 - idle, "worker": busiest},
+    )
+
+
+async def _find_knee(url: str, accounts: list[tuple[Any, ...]], whole: Round, workers: list[psutil.Popen]) -> None:
+    """Up from what was carried, or down from what came through, until the other side is found."""
+
+    async def attempt(rate: float) -> Round:
+        tried = await _publish(url, accounts, round(rate * KNEE_SECONDS), KNEE_SECONDS, workers)
+        print(f"    {tried.rate:5.0f} due per second: p99 {tried.p99:.2f} s late")
+        return tried
+
+    best = whole if whole.is_in_time else None
+    limit = whole
+    if best is not None:
+        while (limit := await attempt(best.rate * HIGHER)).is_in_time:
+            best = limit
+    through = limit.per_second
+    for part in STEPS:
+        if best is not None and through * part <= best.rate:
+            break
+        tried = await attempt(through * part)
+        if tried.is_in_time:
+            best = tried
+            break
+    if best is None:
+        print(f"no knee: not even {through * STEPS[-1]:.0f} posts a second start in time")
+        return
+    print(f"knee: {best.rate:.0f} posts a second start in time (p99 {best.p99:.2f} s); {_cause(limit)}")
+
+
+def _cause(limit: Round) -> str:
+    """What is used up where it is too much."""
+    machine, worker = limit.busy["machine"], limit.busy["worker"]
+    shares = ", ".join(f"{name} {spent:.1f} ms" for name, spent in limit.cpu.items())
+    told = (
+        f"beyond it the machine's {psutil.cpu_count()} cores are busy for {machine:.0%} of the time ({shares} a post)"
+    )
+    if machine >= BUSY:
+        return f"{told}: CPU sets it"
+    if worker >= BUSY:
+        return f"{told}, and a worker's one thread for {worker:.0%}: more workers carry more"
+    return f"{told}: waiting sets it, for the database or the platform"
 
 
 async def _do_nothing(url: str, asked: argparse.Namespace) -> None:

@@ -43,9 +43,10 @@ class DatabaseClock:
 
     @asynccontextmanager
     async def running(self, *, every: timedelta = timedelta(seconds=10)) -> AsyncIterator[None]:
-        """Set now, and again and again while the block runs; a database that is away leaves it running on."""
-        await self.set()
-        keeping = asyncio.create_task(self._keep(every))
+        """Set now, and again and again while the block runs; a database that is away leaves it as it goes."""
+        trouble = Trouble("clock.not_set")
+        await self._try_set(trouble)
+        keeping = asyncio.create_task(self._keep(every, trouble))
         try:
             yield
         finally:
@@ -59,13 +60,15 @@ class DatabaseClock:
             moment: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
             self._known = moment, (asked_at + time.monotonic()) / 2
 
-    async def _keep(self, every: timedelta) -> None:
-        trouble = Trouble("clock.not_set")
+    async def _keep(self, every: timedelta, trouble: Trouble) -> None:
         while True:
             await asyncio.sleep(every.total_seconds())
-            try:
-                await self.set()
-            except Exception as error:
-                trouble.note(error)
-            else:
-                trouble.end()
+            await self._try_set(trouble)
+
+    async def _try_set(self, trouble: Trouble) -> None:
+        try:
+            await self.set()
+        except Exception as error:
+            trouble.note(error)
+        else:
+            trouble.end()

@@ -16,6 +16,8 @@ class Provider(Protocol):
     """
 
     platform: Platform
+    forgets: bool
+    """Whether the platform itself soon forgets what is never published: then nothing has to be taken away."""
 
     def next_step(self, delivery: Delivery) -> Step:
         """What `perform` would do now; pure."""

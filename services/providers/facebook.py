@@ -24,6 +24,7 @@ class FacebookProvider:
     """Publishes text, links, pictures, videos and reels with a Page's own token."""
 
     platform = Platform.FACEBOOK
+    forgets = False
 
     def __init__(
         self,

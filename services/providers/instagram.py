@@ -62,6 +62,7 @@ class InstagramProvider:
     """Publishes images, reels, stories and carousels to professional accounts (Instagram Login)."""
 
     platform = Platform.INSTAGRAM
+    forgets = True
 
     def __init__(
         self,

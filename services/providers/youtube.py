@@ -57,6 +57,7 @@ class YouTubeProvider:
     """Uploads videos to channels; at most one piece of a file is in memory."""
 
     platform = Platform.YOUTUBE
+    forgets = False
 
     def __init__(
         self,

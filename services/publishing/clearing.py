@@ -33,7 +33,8 @@ log = structlog.get_logger(__name__)
 
 DISCARD = "discard"
 """The ledger's name for it."""
-BATCH = 20
+BATCH = 5
+"""So few at a time, for posts that are due go first."""
 HOLD = timedelta(minutes=5)
 """Longer than taking one away can last; whoever died over it is replaced afterwards."""
 

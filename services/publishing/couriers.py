@@ -95,7 +95,7 @@ class Courier:
         if is_held:
             self._tell(run)
         else:
-            await self._recorder.leave_unsaved(run)
+            await self._leave_unsaved(run)
         run.unwritten = []
         return is_held
 
@@ -133,7 +133,7 @@ class Courier:
         if is_recorded:
             self._tell(run)
         else:
-            await self._recorder.leave_unsaved(run)
+            await self._leave_unsaved(run)
         if is_recorded and self._watch is not None and ending.seen_at is not None:
             self._watch.note_published(run.claim.platform, run.claim.scheduled_at, ending.seen_at)
         log.info(
@@ -144,6 +144,11 @@ class Courier:
             outcome=ending.outcome,
             code=ending.code,
         )
+
+    async def _leave_unsaved(self, run: Run) -> None:
+        """The lease is lost, and with it whatever this run has made last."""
+        if not self._providers[run.claim.platform].forgets:
+            await self._recorder.leave_unsaved(run)
 
     def _tell(self, run: Run) -> None:
         """These lines of the ledger are committed."""

@@ -63,6 +63,7 @@ class Mortal:
 
     def __init__(self, provider: Provider, *, at: int, is_done: bool) -> None:
         self.platform = provider.platform
+        self.forgets = provider.forgets
         self._provider = provider
         self._left = at
         self._is_done = is_done
