@@ -56,6 +56,7 @@ def run_worker(settings: Settings) -> int:
         stop = stop_on_signals(then=container.health.begin_stopping)
         worker = container.worker()
         container.health.watch("worker", worker.check, HealthStatus.UNFIT)
+        settle_memory()
         if settings.worker_port is None:
             await worker.run(stop)
             return
