@@ -6,10 +6,11 @@ its slot are one commit. Exact under concurrency: whoever takes holds one lock p
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Update, delete, func, literal_column, update
+from sqlalchemy import Update, bindparam, delete, func, literal_column, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backends.statements import DirectStatement
@@ -85,12 +86,14 @@ class Quotas:
         """Their calls are over, and left or may have left: from now on their slots' time runs."""
         await self._end.fetch(connection, deliveries=list(deliveries))
 
-    def ending(self, delivery: str) -> Update:
-        """`end` for one delivery, to be a part of its caller's statement."""
+    @cached_property
+    def ending(self) -> Update:
+        """`end` for one delivery, to be a part of its caller's statement, who fills in the hole `held_delivery`."""
         slots = QuotaSlotRow.__table__.c
+        is_running = slots.ended_at.is_(None) | (slots.ended_at < slots.taken_at)
         return (
             update(QuotaSlotRow)
-            .where(slots.delivery == delivery, slots.ended_at.is_(None) | (slots.ended_at < slots.taken_at))
+            .where(slots.delivery == bindparam("held_delivery"), is_running)
             .values(ended_at=func.greatest(literal_column(self._clock), slots.taken_at))
         )
 

@@ -74,7 +74,7 @@ class Recorder:
                 done=run.unwritten,
                 charged=ending.is_charged,
                 locks_post=ending.is_told,
-                beside=self._quotas.ending(claim.target_id.hex) if ending.slot is Slot.ENDED else None,
+                beside=self._quotas.ending if ending.slot is Slot.ENDED else None,
                 **changes,
             )
             if not is_held:

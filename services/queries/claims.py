@@ -7,20 +7,25 @@ lease to a cancel, an edit or a rescue changes nothing any more.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CTE,
+    Integer,
+    Interval,
     Row,
     Select,
-    all_,
+    Uuid,
+    any_,
+    bindparam,
     case,
     func,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.accounts import Platform
@@ -28,7 +33,7 @@ from services.domain.options import TargetOptions, options_from_json
 from services.domain.posts import Media, TargetStatus
 from services.models import ACCOUNTS, MEDIA, POSTS, TARGETS
 from services.queries.rows import media_from
-from services.queries.turns import AWAITS_TOKEN, IS_FREE, PUBLISHABLE, account_is_idle, listed
+from services.queries.turns import AWAITS_TOKEN, IS_FREE, NOT_OF_USERS, PUBLISHABLE, account_is_idle, without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,27 +76,8 @@ async def claim_targets(
     """
     if not ids:
         return []
-    resumes = TARGETS.c.status == TargetStatus.PUBLISHING
-    claimed = (
-        update(TARGETS)
-        .where(TARGETS.c.id.in_(ids), account_is_idle())
-        .values(
-            status=TargetStatus.PUBLISHING,
-            lease=TARGETS.c.lease + 1,
-            lease_until=func.now() + lease_for,
-            leased_by=worker_id,
-            attempt_count=TARGETS.c.attempt_count + case((resumes, 0), else_=1),
-            first_claimed_at=func.coalesce(TARGETS.c.first_claimed_at, func.now()),
-            next_attempt_at=None,
-            prepare_at=None,
-            waiting_code=None,
-            waiting_message=None,
-            waiting_until=None,
-        )
-        .returning(TARGETS)
-        .cte("claimed")
-    )
-    return [_claim_from(row) for row in await c.execute(_with_content(claimed))]
+    holes = {"ids": list(ids), "worker": worker_id, "lease_for": lease_for}
+    return [_claim_from(row) for row in await c.execute(_claiming(), holes)]
 
 
 async def claim_early(
@@ -101,6 +87,50 @@ async def claim_early(
 
     An account that cannot publish now is not asked for anything: its targets' own time will tell.
     """
+    holes = {
+        "worker": worker_id,
+        "lease_for": lease_for,
+        "most": limit,
+        **without(users=without_users),
+    }
+    claims = [_claim_from(row) for row in await c.execute(_claiming_early(), holes)]
+    # What is done now is the beginning of the attempt that its own time will charge.
+    return [replace(claim, attempt=claim.attempt + 1) for claim in claims]
+
+
+async def set_aside(c: AsyncConnection, changes: Mapping[UUID, Mapping[str, Any]]) -> None:
+    """Give locked targets that are not claimed after all their new values."""
+    for target_id, new in changes.items():
+        await c.execute(update(TARGETS).where(TARGETS.c.id == target_id).values(prepare_at=None, **new))
+
+
+# Both are built once, with holes for what differs: to build one takes longer than to run it.
+
+
+@cache
+def _claiming() -> Select[Any]:
+    resumes = TARGETS.c.status == TargetStatus.PUBLISHING
+    claimed = (
+        update(TARGETS)
+        .where(TARGETS.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), account_is_idle())
+        .values(
+            status=TargetStatus.PUBLISHING,
+            **_LEASED,
+            attempt_count=TARGETS.c.attempt_count + case((resumes, 0), else_=1),
+            first_claimed_at=func.coalesce(TARGETS.c.first_claimed_at, func.now()),
+            next_attempt_at=None,
+            waiting_code=None,
+            waiting_message=None,
+            waiting_until=None,
+        )
+        .returning(TARGETS)
+        .cte("claimed")
+    )
+    return _with_content(claimed)
+
+
+@cache
+def _claiming_early() -> Select[Any]:
     is_usable = ACCOUNTS.c.status.in_(PUBLISHABLE) & ACCOUNTS.c.access_token.is_not(None)
     ready = (
         select(TARGETS.c.id)
@@ -110,36 +140,25 @@ async def claim_early(
             TARGETS.c.next_attempt_at > func.now(),
             TARGETS.c.status == TargetStatus.SCHEDULED,
             IS_FREE,
-            TARGETS.c.user_id != all_(listed(without_users)),
+            NOT_OF_USERS,
             is_usable,
             AWAITS_TOKEN.is_(False),
         )
         .order_by(TARGETS.c.prepare_at, TARGETS.c.id)
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer()))
         .with_for_update(of=TARGETS, skip_locked=True)
         .cte("ready")
     )
-    claimed = (
-        update(TARGETS)
-        .where(TARGETS.c.id == ready.c.id)
-        .values(
-            lease=TARGETS.c.lease + 1,
-            lease_until=func.now() + lease_for,
-            leased_by=worker_id,
-            prepare_at=None,
-        )
-        .returning(TARGETS)
-        .cte("claimed")
-    )
-    claims = [_claim_from(row) for row in await c.execute(_with_content(claimed))]
-    # What is done now is the beginning of the attempt that its own time will charge.
-    return [replace(claim, attempt=claim.attempt + 1) for claim in claims]
+    claimed = update(TARGETS).where(TARGETS.c.id == ready.c.id).values(**_LEASED).returning(TARGETS).cte("claimed")
+    return _with_content(claimed)
 
 
-async def set_aside(c: AsyncConnection, changes: Mapping[UUID, Mapping[str, Any]]) -> None:
-    """Give locked targets that are not claimed after all their new values."""
-    for target_id, new in changes.items():
-        await c.execute(update(TARGETS).where(TARGETS.c.id == target_id).values(prepare_at=None, **new))
+_LEASED: Mapping[str, Any] = {
+    "lease": TARGETS.c.lease + 1,
+    "lease_until": func.now() + bindparam("lease_for", type_=Interval()),
+    "leased_by": bindparam("worker", type_=Uuid()),
+    "prepare_at": None,
+}
 
 
 def _with_content(claimed: CTE) -> Select[Any]:

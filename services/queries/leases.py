@@ -3,10 +3,24 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, case, column, exists, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    Interval,
+    Select,
+    Update,
+    bindparam,
+    case,
+    column,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +31,8 @@ from services.domain.posts import Attempt, AttemptOutcome, TargetStatus
 from services.models import ATTEMPTS, POSTS, TARGETS
 from services.queries.claims import Claim
 
+DELIVERY = "held_delivery"
+"""The hole in a statement that changes other rows beside a target's: under which name it holds them."""
 LEDGER = ("id", "target_id", "number", "step", "started_at", "ended_at", "outcome", "code", "message")
 
 
@@ -46,18 +62,8 @@ async def begin_step(
 
     False: the lease is lost, and the step must not be done.
     """
-    held = (
-        update(TARGETS)
-        .where(*_held(claim))
-        .values(
-            checkpoint=checkpoint,
-            step=step,
-            step_shows=shows,
-            step_began_at=func.clock_timestamp(),
-            lease_until=func.clock_timestamp() + lease_for,
-        )
-    )
-    return await _write_held(c, held, done)
+    values = {"checkpoint": checkpoint, "step": step, "step_shows": shows}
+    return await _write_held(c, claim, _beginning(bool(done)), values, done, lease_for=lease_for)
 
 
 async def release_target(
@@ -73,20 +79,10 @@ async def release_target(
     """Let a held target go with its new values; without `charged` the attempt was none. False: the lease was lost.
 
     `locks_post`: its post is locked first, as every change does that is told. `beside` changes other rows, if the
-    target was held.
+    target was held; it is always the same object, and its hole `DELIVERY` is filled with the target's name.
     """
-    uncharged = {} if charged else {"attempt_count": func.greatest(TARGETS.c.attempt_count - 1, 0)}
-    held = (
-        update(TARGETS)
-        .where(*_held(claim))
-        .values(lease_until=None, leased_by=None, lease=TARGETS.c.lease + 1, **uncharged, **changes)
-    )
-    if locks_post:
-        # Joined, so that no target is touched before its post is locked. What another writer did while we waited for
-        # that lock is seen: the lease is compared with the row as it is then.
-        locked = select(POSTS.c.id).where(POSTS.c.id == claim.post_id).with_for_update().cte("locked")
-        held = held.where(TARGETS.c.post_id == locked.c.id)
-    return await _write_held(c, held, done, beside)
+    releasing = _releasing(tuple(changes), charged, locks_post, bool(done), beside)
+    return await _write_held(c, claim, releasing, changes, done)
 
 
 async def renew_leases(c: AsyncConnection, claims: Collection[Claim], *, lease_for: timedelta) -> None:
@@ -171,16 +167,64 @@ async def insert_attempts(c: AsyncConnection, attempts: Iterable[Attempt]) -> No
         await c.execute(insert(ATTEMPTS), rows)
 
 
-def _held(claim: Claim) -> list[ColumnElement[bool]]:
-    return [TARGETS.c.id == claim.target_id, TARGETS.c.lease == claim.lease, TARGETS.c.lease_until.is_not(None)]
+async def _write_held(
+    c: AsyncConnection,
+    claim: Claim,
+    statement: Select[Any],
+    values: Mapping[str, Any],
+    done: Sequence[Attempt],
+    **more: Any,
+) -> bool:
+    held = {"held_target": claim.target_id, "held_lease": claim.lease, "held_post": claim.post_id}
+    told = {"lines": [ledger_line(attempt) for attempt in done], DELIVERY: claim.target_id.hex}
+    new = {f"new_{name}": value for name, value in values.items()}
+    return (await c.execute(statement, {**held, **told, **new, **more})).one_or_none() is not None
 
 
-async def _write_held(c: AsyncConnection, held: Update, done: Sequence[Attempt], beside: Update | None = None) -> bool:
+# Each is built once, with holes for what differs: to build one takes longer than to run it.
+
+
+@cache
+def _beginning(tells: bool) -> Select[Any]:
+    held = _held(("checkpoint", "step", "step_shows")).values(
+        step_began_at=func.clock_timestamp(),
+        lease_until=func.clock_timestamp() + bindparam("lease_for", type_=Interval()),
+    )
+    return _fenced(held, tells=tells)
+
+
+@lru_cache(maxsize=128)
+def _releasing(
+    names: tuple[str, ...], charged: bool, locks_post: bool, tells: bool, beside: Update | None
+) -> Select[Any]:
+    held = _held(names).values(lease_until=None, leased_by=None, lease=TARGETS.c.lease + 1)
+    if not charged:
+        held = held.values(attempt_count=func.greatest(TARGETS.c.attempt_count - 1, 0))
+    if locks_post:
+        # Joined, so that no target is touched before its post is locked. What another writer did while we waited for
+        # that lock is seen: the lease is compared with the row as it is then.
+        locked = select(POSTS.c.id).where(POSTS.c.id == bindparam("held_post")).with_for_update().cte("locked")
+        held = held.where(TARGETS.c.post_id == locked.c.id)
+    return _fenced(held, tells=tells, beside=beside)
+
+
+def _held(names: tuple[str, ...]) -> Update:
+    """New values for what is held: `new_<name>` for each of these columns."""
+    is_held = (
+        TARGETS.c.id == bindparam("held_target"),
+        TARGETS.c.lease == bindparam("held_lease"),
+        TARGETS.c.lease_until.is_not(None),
+    )
+    new = {name: bindparam(f"new_{name}", type_=TARGETS.c[name].type) for name in names}
+    return update(TARGETS).where(*is_held).values(**new)
+
+
+def _fenced(held: Update, *, tells: bool, beside: Update | None = None) -> Select[Any]:
     """The fenced update with the ledger, in one statement: where nothing is held, nothing is written."""
     fenced = held.returning(TARGETS.c.id).cte("held")
     wanted = select(fenced.c.id)
-    if done:
-        lines = func.jsonb_to_recordset(literal([ledger_line(attempt) for attempt in done], JSONB)).table_valued(
+    if tells:
+        lines = func.jsonb_to_recordset(bindparam("lines", type_=JSONB)).table_valued(
             *(column(name, ATTEMPTS.c[name].type) for name in LEDGER), name="lines"
         )
         told = lines.render_derived(with_types=True)
@@ -189,7 +233,7 @@ async def _write_held(c: AsyncConnection, held: Update, done: Sequence[Attempt],
         wanted = wanted.add_cte(lines_once.cte("ledger"))
     if beside is not None:
         wanted = wanted.add_cte(beside.where(exists(select(fenced.c.id))).cte("beside"))
-    return (await c.execute(wanted)).one_or_none() is not None
+    return wanted
 
 
 def ledger_line(attempt: Attempt) -> dict[str, Any]:

@@ -7,10 +7,11 @@ its place before what comes later.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Double, Uuid, all_, cast, exists, func, literal, select
+from sqlalchemy import ColumnElement, Double, Integer, Select, Uuid, all_, bindparam, cast, exists, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -73,7 +74,32 @@ async def lock_due(
     """The targets that have been due the longest and that nobody else is looking at, but for those of some people and
     accounts. Their posts and accounts are locked too: what this says of an account holds until the transaction ends.
     """
-    statement = (
+    holes = {"most": limit, **without(users=without_users, accounts=without_accounts)}
+    rows = await c.execute(_locking_due(), holes)
+    return [DueTarget(**{**row._mapping, "platform": Platform(row.platform)}) for row in rows]
+
+
+async def find_next_due(c: AsyncConnection, *, without_users: Collection[UUID] = ()) -> NextDue:
+    """What a worker waits for, by the database's clock; people who have their share under way are passed over."""
+    row = (await c.execute(_next_due(), without(users=without_users))).one()
+    return NextDue(seconds=row[0], is_anybody_waiting=row[1] is not None and row[1] <= 0)
+
+
+def without(*, users: Collection[UUID], accounts: Collection[UUID] = ()) -> dict[str, list[UUID]]:
+    """What fills the holes of `NOT_OF_USERS` and `NOT_OF_ACCOUNTS`: keys as arrays, however many they are."""
+    return {"without_users": list(users), "without_accounts": list(accounts)}
+
+
+NOT_OF_USERS = TARGETS.c.user_id != all_(bindparam("without_users", type_=ARRAY(Uuid)))
+NOT_OF_ACCOUNTS = TARGETS.c.account_id != all_(bindparam("without_accounts", type_=ARRAY(Uuid)))
+
+
+# Both are built once, with holes for what differs: to build one takes longer than to run it.
+
+
+@cache
+def _locking_due() -> Select[Any]:
+    return (
         select(
             TARGETS.c.id,
             TARGETS.c.post_id,
@@ -92,26 +118,23 @@ async def lock_due(
         )
         .join(POSTS, POSTS.c.id == TARGETS.c.post_id)
         .join(ACCOUNTS, ACCOUNTS.c.id == TARGETS.c.account_id)
-        .where(TARGETS.c.next_attempt_at <= func.now(), *_in_turn(without_users), _is_not(without_accounts))
+        .where(TARGETS.c.next_attempt_at <= func.now(), *_in_turn(), NOT_OF_ACCOUNTS)
         .order_by(TARGETS.c.next_attempt_at, TARGETS.c.id)
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer()))
         .with_for_update(of=[TARGETS, POSTS, ACCOUNTS], key_share=True, skip_locked=True)
     )
-    return [DueTarget(**{**row._mapping, "platform": Platform(row.platform)}) for row in await c.execute(statement)]
 
 
-async def find_next_due(c: AsyncConnection, *, without_users: Collection[UUID] = ()) -> NextDue:
-    """What a worker waits for, by the database's clock; people who have their share under way are passed over."""
+@cache
+def _next_due() -> Select[Any]:
     left = cast(func.extract("epoch", TARGETS.c.next_attempt_at - func.clock_timestamp()), Double)
     soonest = select(left).where(TARGETS.c.next_attempt_at.is_not(None)).order_by(TARGETS.c.next_attempt_at).limit(1)
-    in_turn = soonest.where(*_in_turn(without_users))
-    row = (await c.execute(select(in_turn.scalar_subquery(), soonest.scalar_subquery()))).one()
-    return NextDue(seconds=row[0], is_anybody_waiting=row[1] is not None and row[1] <= 0)
+    return select(soonest.where(*_in_turn()).scalar_subquery(), soonest.scalar_subquery())
 
 
-def _in_turn(without_users: Collection[UUID]) -> list[ColumnElement[bool]]:
+def _in_turn() -> list[ColumnElement[bool]]:
     """Whose turn it can be: posts of an account go out one after the other, in order."""
-    return [IS_FREE, account_is_idle(), _is_first(), TARGETS.c.user_id != all_(listed(without_users))]
+    return [IS_FREE, account_is_idle(), _is_first(), NOT_OF_USERS]
 
 
 def account_is_idle() -> ColumnElement[bool]:
@@ -147,12 +170,3 @@ def _queue_end() -> ColumnElement[datetime | None]:
         .correlate(TARGETS)
         .scalar_subquery()
     )
-
-
-def _is_not(accounts: Collection[UUID]) -> ColumnElement[bool]:
-    return TARGETS.c.account_id != all_(listed(accounts))
-
-
-def listed(ids: Collection[UUID]) -> ColumnElement[Any]:
-    """Keys as one array: one statement however many they are."""
-    return literal(list(ids), ARRAY(Uuid))
