@@ -12,6 +12,7 @@ OF = {
     "api_keys": "user_id = :user",
     "attempts": "target_id IN (SELECT id FROM post_targets WHERE user_id = :user)",
     "idempotency_keys": "user_id = :user",
+    "leftovers": "account_id IN (SELECT id FROM accounts WHERE user_id = :user)",
     "media": "post_id IN (SELECT id FROM posts WHERE user_id = :user)",
     "oauth_states": "user_id = :user",
     "outbox": "user_id = :user",
