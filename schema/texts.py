@@ -32,21 +32,21 @@ take less, and say so of each account."""
 
 def check_texts(given: object) -> None:
     """Raise Refused for every text in an input, however deep, that is too long or cannot be stored."""
-    errors = [
-        UserError(ErrorCode.VALIDATION_FAILED, message, ".".join(path) or None) for path, message in _judge(given, ())
-    ]
+    errors = [UserError(code, message, ".".join(path) or None) for path, code, message in _judge(given, ())]
     if errors:
         raise Refused(errors)
 
 
-def _judge(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _judge(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], ErrorCode, str]]:
     match value:
         case str():
             if "\0" in value:
-                yield path, "Text cannot hold the character U+0000."
-            longest = LONGEST.get(next((name for name in reversed(path) if not name.isdigit()), ""))
+                yield path, ErrorCode.VALIDATION_FAILED, "Text cannot hold the character U+0000."
+            field_name = next((name for name in reversed(path) if not name.isdigit()), "")
+            longest = LONGEST.get(field_name)
             if longest is not None and len(value) > longest:
-                yield path, f"At most {longest:,} characters; these are {len(value):,}."
+                code = ErrorCode.CAPTION_TOO_LONG if field_name == "caption" else ErrorCode.VALIDATION_FAILED
+                yield path, code, f"At most {longest:,} characters; these are {len(value):,}."
         case list():
             for index, item in enumerate(value):
                 yield from _judge(item, (*path, str(index)))
