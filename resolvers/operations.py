@@ -18,10 +18,10 @@ from services.domain.changes import FailedFilter
 from services.domain.errors import ErrorCode, refuse
 from services.domain.ids import Kind, encode_id
 from services.domain.limits import RateLimit
-from services.domain.operations import AuditEntry, FailureGroup, QueueStats, WorkerInfo
+from services.domain.operations import AccountGroup, AuditEntry, FailureGroup, QueueStats, WorkerInfo
 from services.domain.pages import Page, PageRequest
 from services.domain.viewers import User, UserFilter
-from services.queries import failures, queue, users
+from services.queries import accounts, failures, queue, users
 
 
 class BreakerMove(StrEnum):
@@ -109,6 +109,12 @@ async def list_failures(context: Context, wanted: FailedFilter) -> tuple[Failure
     """What `retry_failed` would send again, by reason."""
     async with context.connect() as connection:
         return await failures.group_failures(connection, wanted)
+
+
+async def list_account_groups(context: Context) -> tuple[AccountGroup, ...]:
+    """Everybody's accounts, by platform and state."""
+    async with context.connect() as connection:
+        return await accounts.group_accounts(connection)
 
 
 def list_users(context: Context, wanted: UserFilter, page: PageRequest) -> Listing[User]:

@@ -115,6 +115,18 @@ class FailureGroup:
     message: str = strawberry.field(description="What was said of the latest.")
 
 
+@strawberry.type(description="Everybody's accounts on one platform that are in the same state.")
+class AccountGroup:
+    """Read off a domain `AccountGroup`."""
+
+    platform: accounts.Platform = strawberry.field(description="On which platform.")
+    status: accounts.AccountStatus = strawberry.field(description="In which state.")
+    count: int = strawberry.field(description="How many there are.")
+    next_expiry_at: datetime | None = strawberry.field(
+        description="When the next of their tokens ends; null where none will by itself."
+    )
+
+
 @strawberry.type(description="What an operator did.")
 class AuditEntry:
     """Read off a domain `AuditEntry`."""

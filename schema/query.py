@@ -18,7 +18,17 @@ from schema.fields import field
 from schema.filters import AccountFilter, FailedFilter, Order, PostFilter, UserFilter
 from schema.info import Info
 from schema.nodes import Node
-from schema.operations import AuditEntry, CacheStats, CircuitBreaker, FailureGroup, Health, Queue, RateLimit, Worker
+from schema.operations import (
+    AccountGroup,
+    AuditEntry,
+    CacheStats,
+    CircuitBreaker,
+    FailureGroup,
+    Health,
+    Queue,
+    RateLimit,
+    Worker,
+)
 from schema.pages import After, Before, Connection, First, Last
 from schema.posts import Post
 from schema.rendered import ACCOUNTS, MANY, ONE, POSTS
@@ -31,6 +41,7 @@ from services.domain.changes import FailedFilter as FailedFilterValue
 from services.domain.health import HealthReport
 from services.domain.ids import Kind
 from services.domain.limits import RateLimit as RateLimitValue
+from services.domain.operations import AccountGroup as AccountGroupValue
 from services.domain.operations import AuditEntry as AuditEntryValue
 from services.domain.operations import FailureGroup as FailureGroupValue
 from services.domain.operations import QueueStats, WorkerInfo
@@ -207,6 +218,12 @@ class Query:
         return await operators.list_failures(
             info.context, FailedFilterValue() if wanted is None else read_failed_filter(wanted)
         )
+
+    @field(list[AccountGroup] | None, "Operators only: everybody's accounts, by platform and state.", OPERATOR)
+    @staticmethod
+    async def account_groups(info: Info) -> Sequence[AccountGroupValue]:
+        """Live."""
+        return await operators.list_account_groups(info.context)
 
     @field(
         Connection[User] | None, "Operators only: people and operators, the newest first, to name in filters.", OPERATOR

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.domain.accounts import Platform
+from services.domain.accounts import AccountStatus, Platform
 from services.domain.errors import ErrorCode
 
 
@@ -49,6 +49,17 @@ class FailureGroup:
     """None where the ledger of none of them has a line."""
     message: str
     """What was said of the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountGroup:
+    """Everybody's accounts on one platform that are in the same state."""
+
+    platform: Platform
+    status: AccountStatus
+    count: int
+    next_expiry_at: datetime | None
+    """When the first of their tokens ends that has not ended yet."""
 
 
 @dataclass(frozen=True, slots=True)

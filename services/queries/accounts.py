@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.domain.accounts import Account, AccountFilter
+from services.domain.accounts import Account, AccountFilter, AccountStatus, Platform
+from services.domain.operations import AccountGroup
 from services.domain.pages import Page, PageRequest, Place, cut_page
 from services.models import ACCOUNTS
 from services.queries.keyset import Keyset
@@ -38,6 +39,23 @@ async def count_accounts(c: AsyncConnection, *, owner: UUID | None, wanted: Acco
     """How many accounts a list holds in all."""
     statement = select(func.count()).select_from(ACCOUNTS).where(*_owned_by(owner), *_matching(wanted))
     return (await c.execute(statement)).scalar_one()
+
+
+async def group_accounts(c: AsyncConnection) -> tuple[AccountGroup, ...]:
+    """Everybody's accounts by platform and state, in the order of these; looks at every one of them."""
+    ends = ACCOUNTS.c.expires_at
+    statement = select(
+        ACCOUNTS.c.platform,
+        ACCOUNTS.c.status,
+        func.count().label("count"),
+        func.min(ends).filter(ends > func.now()).label("next_expiry_at"),
+    ).group_by(ACCOUNTS.c.platform, ACCOUNTS.c.status)
+    groups = [
+        AccountGroup(Platform(row.platform), AccountStatus(row.status), row[2], row.next_expiry_at)
+        for row in await c.execute(statement)
+    ]
+    places = [*Platform, *AccountStatus]
+    return tuple(sorted(groups, key=lambda group: (places.index(group.platform), places.index(group.status))))
 
 
 def _owned_by(owner: UUID | None) -> list[ColumnElement[bool]]:

@@ -5,10 +5,11 @@ Screenshots are kept under `artefacts/console`, to be looked at.
 
 import asyncio
 import json
+import re
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,18 @@ async def test_failures_are_grouped_and_sent_again_together(
     await asyncio.to_thread(wait_until, are_out, "they were not sent again", seconds=20)
 
 
+async def test_everybodys_accounts_are_counted_by_state(
+    browser: Browser,  # noqa: F811 — the fixture above
+    run: LocalRun,
+) -> None:
+    """By platform, with the end of the next token."""
+    async with looking(browser, run) as page:
+        panel = page.get_by_role("region", name="Accounts by platform and state")
+        connected = panel.get_by_role("row", name="Connected").first
+        await expect(connected.get_by_role("cell")).to_have_text(["1", "1", "1", re.compile("^in ")])
+        await expect(panel.get_by_role("row", name="Revoked").get_by_role("cell")).to_have_text(["0", "0", "0", "–"])
+
+
 async def test_a_persons_limits_accounts_and_month_are_shown(
     browser: Browser,  # noqa: F811 — the fixture above
     run: LocalRun,
@@ -295,7 +308,8 @@ async def test_what_is_not_of_now_is_called_stale_and_silence_is_told(
     browser: Browser,  # noqa: F811 — the fixture above
     run: LocalRun,
 ) -> None:
-    """Redis is frozen, then the network is gone: what was shown stays, marked as old, until it is of now again."""
+    """Redis is frozen, then the database, then the network is gone: what was shown stays, marked as old, until it is of
+    now again."""
     [redis] = [process for process in servers_in(run.folder) if process.name() == "redis-server"]
     async with looking(browser, run) as page:
         breaker = card_of(page, "Facebook")
@@ -304,6 +318,15 @@ async def test_what_is_not_of_now_is_called_stale_and_silence_is_told(
             await expect(breaker.locator(".stale")).to_contain_text("Stale", timeout=20_000)
             await expect(page.get_by_role("region", name="Cache", exact=True)).to_contain_text("this process alone")
         await expect(page.locator(".stale")).to_have_count(0, timeout=20_000)
+
+        queue = page.get_by_role("region", name="Queue", exact=True)
+        with ExitStack() as stack:
+            for process in servers_in(run.folder):
+                if process.name() == "postgres":
+                    stack.enter_context(frozen(process))
+            await expect(queue.locator(".stale")).to_contain_text("as of", timeout=30_000)
+            await expect(queue).to_contain_text("Late by")
+        await expect(page.locator(".stale")).to_have_count(0, timeout=30_000)
 
         await page.context.set_offline(True)
         await expect(page.get_by_role("alert")).to_contain_text("Crier does not answer.")

@@ -9,7 +9,7 @@ from services.domain.accounts import Platform
 from services.domain.ids import new_id
 from services.domain.viewers import Role
 from services.guards.quotas import Quotas
-from services.models import ATTEMPTS, TARGETS, WORKERS
+from services.models import ACCOUNTS, ATTEMPTS, TARGETS, WORKERS
 from tests.graphql_api import Api, user_id
 
 AUDIT = "{ auditLog { totalCount nodes { action subject detail actor { name } } } }"
@@ -234,3 +234,38 @@ async def test_cache_stats_count_by_resolver(api: Api) -> None:
     stats = (await api.data(document, root))["cacheStats"]
     [pages] = [found for found in stats["resolvers"] if found["resolver"] == "render_posts"]
     assert (pages["hits"], pages["misses"], pages["hitRate"]) == (2, 2, 0.5)
+
+
+async def test_everybodys_accounts_are_counted_by_platform_and_state(api: Api) -> None:
+    """Whosever they are; the next end is the first that is still to come."""
+    root = await api.add_person("Root", role=Role.ADMIN)
+    now = datetime.now(UTC)
+    made = [
+        (Platform.INSTAGRAM, "CONNECTED", 40),
+        (Platform.INSTAGRAM, "CONNECTED", 20),
+        (Platform.INSTAGRAM, "EXPIRING", -1),
+        (Platform.FACEBOOK, "EXPIRED", -3),
+        (Platform.FACEBOOK, "CONNECTED", None),
+        (Platform.INSTAGRAM, "EXPIRING", 5),
+    ]
+    for platform, status, days in made:
+        account = await api.add_account(await api.add_person(), platform)
+        ends = None if days is None else now + timedelta(days=days)
+        async with api.services.database.begin() as c:
+            await c.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == account).values(status=status, expires_at=ends))
+    groups = (await api.data("{ accountGroups { platform status count nextExpiryAt } }", root))["accountGroups"]
+    told = [
+        (
+            one["platform"],
+            one["status"],
+            one["count"],
+            one["nextExpiryAt"] and datetime.fromisoformat(one["nextExpiryAt"]),
+        )
+        for one in groups
+    ]
+    assert told == [
+        ("INSTAGRAM", "CONNECTED", 2, now + timedelta(days=20)),
+        ("INSTAGRAM", "EXPIRING", 2, now + timedelta(days=5)),
+        ("FACEBOOK", "CONNECTED", 1, None),
+        ("FACEBOOK", "EXPIRED", 1, None),
+    ]

@@ -1,4 +1,5 @@
 // What is going on at this moment.
+import { Accounts } from './accounts.jsx';
 import { Breakers } from './breakers.jsx';
 import { QueueChart } from './chart.jsx';
 import { useLive } from './live.js';
@@ -28,6 +29,7 @@ export function Now({ pulse }) {
           </Answer>
         </Panel>
       </div>
+      <Accounts />
       <Panel title="Health" aside={live.data?.health && <Badge state={live.data.health.status} />}>
         <Answer live={live} field="health">
           {(health) => <Checks checks={health.checks} />}
