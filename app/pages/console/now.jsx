@@ -28,8 +28,8 @@ export function Now({ pulse }) {
             {(stats) => <Cache resolvers={stats.resolvers} />}
           </Answer>
         </Panel>
+        <Accounts />
       </div>
-      <Accounts />
       <Panel title="Health" aside={live.data?.health && <Badge state={live.data.health.status} />}>
         <Answer live={live} field="health">
           {(health) => <Checks checks={health.checks} />}
