@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,7 @@ from services.backends.statements import HEADROOM, BoundedConnection, driver_of
 from services.domain.errors import Overloaded, TimedOut
 from services.domain.health import PoolUsage
 
+_log = logging.getLogger(__name__)
 _COMMIT_PATIENCE = 5.0
 """Seconds COMMIT may take before its outcome counts as unknown."""
 _ROLLBACK_PATIENCE = 1.0
@@ -95,11 +97,12 @@ class Database:
         pause = _FIRST_RETRY
         while True:
             try:
-                await self._warm_up()
-                return
+                return await self._warm_up()
             except DatabaseAway:
                 if time.monotonic() + pause > give_up_at:
                     raise
+                if pause == _FIRST_RETRY:
+                    _log.warning("waiting for the database", extra={"for_seconds": self._start_patience})
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_RETRY)
 

@@ -66,7 +66,7 @@ def questions(world: World) -> Iterator[tuple[str, str, str | None]]:
     yield "Query.auditLog", "(first: 3)", None
     yield "Query.rateLimit", "(platform: FACEBOOK)", None
     yield "Query.rateLimits", f'(userId: "{ada}")', None
-    for name in ("viewer", "health", "circuitBreakers", "cacheStats", "queue", "workers", "failures"):
+    for name in ("viewer", "health", "circuitBreakers", "cacheStats", "queue", "workers", "failures", "accountGroups"):
         yield f"Query.{name}", "", None
 
 

@@ -326,10 +326,13 @@ async def outcome_of(database: Database) -> object:
         return error.code
 
 
-async def test_start_waits_for_a_server_that_is_starting(make_database: Any, network: FaultyNetwork) -> None:
-    """`open` tries again until the server is there, and gives up with a code after its patience."""
+async def test_start_waits_for_a_server_that_is_starting(
+    make_database: Any, network: FaultyNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`open` says once that it waits, tries again until the server is there, and gives up after its patience."""
     away = Database(
         url="postgresql://nobody@127.0.0.1:9/x", pool_min=1, pool_max=1, start_patience=timedelta(milliseconds=250)
     )
     with pytest.raises(DatabaseAway):
         await away.open()
+    assert [record.message for record in caplog.records] == ["waiting for the database"]

@@ -21,7 +21,7 @@ from services.backends.replica import MOST_BEHIND, Answered, Replica
 from services.domain.health import HealthStatus
 from tests.faulty import OwnPostgres
 
-COUNT = "SELECT count FROM things WHERE owner = $1"
+COUNT = "SELECT count FROM owned_things WHERE owner = $1"
 SOON = 10.0
 BEHIND = MOST_BEHIND.total_seconds()
 
@@ -71,7 +71,7 @@ class Reading:
         """Change it behind everybody's back: no mark, no tag."""
         async with self.writer.connect() as c:
             await c.execute(
-                text("UPDATE things SET count = :count WHERE owner = :owner"), vars(self) | {"count": count}
+                text("UPDATE owned_things SET count = :count WHERE owner = :owner"), vars(self) | {"count": count}
             )
 
     async def order(self, statement: str) -> None:
@@ -99,8 +99,8 @@ async def opened(reader: str, writer: str, gate: RedisGate) -> AsyncIterator[Rea
     own, aside, owner = database(writer, 3), database(reader), uuid4()
     replica = Replica(reader=database(reader, 3), writer=own, lookouts=(database(writer), database(reader)), gate=gate)
     async with own.connect() as c:
-        await c.execute(text("CREATE TABLE IF NOT EXISTS things (owner uuid PRIMARY KEY, count int NOT NULL)"))
-        await c.execute(text("INSERT INTO things VALUES (:owner, 0)"), {"owner": owner})
+        await c.execute(text("CREATE TABLE IF NOT EXISTS owned_things (owner uuid PRIMARY KEY, count int NOT NULL)"))
+        await c.execute(text("INSERT INTO owned_things VALUES (:owner, 0)"), {"owner": owner})
     await replica.open()
     try:
         yield Reading(replica, own, aside, owner)
@@ -220,12 +220,21 @@ async def test_without_redis_pages_are_read_where_they_are_written(reading: Read
 async def test_what_is_no_replica_of_this_database_is_never_read(
     pair: Pair, gate: RedisGate, database_url: str
 ) -> None:
-    """The database itself, or quite another one: how old it is nobody knows."""
-    for stranger in (pair.first.url, database_url):
-        async with opened(stranger, pair.first.url, gate) as reading:
+    """The database itself, or quite another one, or another one's replica: how old it is nobody knows."""
+    first, second = pair.first.url, pair.second.url
+    ahead = database(first)
+    for _ in range(8):  # a replica that has passed every position of the stranger it is said to follow
+        async with ahead.connect() as c:
+            await c.execute(text("SELECT pg_switch_wal(), txid_current()"))
+    await ahead.close()
+    for reader, writer in ((first, first), (database_url, first), (second, database_url)):
+        async with opened(reader, writer, gate) as reading:
             await asyncio.sleep(0.5)
             assert await reading.page() == 0
             assert reading.replica.answers == {Answered.BEHIND: 1}
+            if writer == database_url:
+                async with reading.writer.connect() as c:
+                    await c.execute(text("DROP TABLE owned_things"))
 
 
 async def test_a_mistake_is_no_reason_to_ask_twice(reading: Reading) -> None:
