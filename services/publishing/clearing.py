@@ -61,6 +61,7 @@ class Clearer:
         random: Callable[[], float],
         now: Callable[[], datetime],
         watch: Watch | None = None,
+        hold_for: timedelta = HOLD,
     ) -> None:
         self._transactions = transactions
         self._providers = providers
@@ -70,12 +71,13 @@ class Clearer:
         self._random = random
         self._now = now
         self._watch = watch
+        self.hold_for = hold_for
 
     async def clear_due(self) -> int:
         """Try all whose time has come, up to a batch; gives how many there were."""
 
         async def claim(tx: Transaction) -> list[Leftover]:
-            return await claim_leftovers(tx.connection, hold_for=HOLD, limit=BATCH)
+            return await claim_leftovers(tx.connection, hold_for=self.hold_for, limit=BATCH)
 
         found = await self._transactions.execute_in_transaction(claim)
         for failure in await asyncio.gather(*map(self._clear, found), return_exceptions=True):

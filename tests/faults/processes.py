@@ -114,6 +114,7 @@ class Mortal:
     def __init__(self, provider: Provider, deaths: Path) -> None:
         self.platform = provider.platform
         self.next_step = provider.next_step
+        self.discard = provider.discard
         self._provider = provider
         self._deaths = deaths
 

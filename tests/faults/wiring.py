@@ -22,6 +22,7 @@ from services.providers.instagram import InstagramProvider
 from services.providers.media_source import MediaSource
 from services.providers.pacing import Pacing
 from services.providers.youtube import YouTubeProvider
+from services.publishing.clearing import Clearer
 from services.publishing.endings import Endings
 from services.publishing.retry import RetryPolicy
 
@@ -102,6 +103,13 @@ class Hurried(Windowed):
         """The product's; it tries again soon and often, and asks for half a minute."""
         retry = RetryPolicy(first=timedelta(milliseconds=200), longest=timedelta(seconds=1), most=60)
         return Endings(now=self.clock.now, random=random, retry=retry, patience=timedelta(seconds=30))
+
+    @cached_property
+    def clearer(self) -> Clearer:
+        """The product's; what a worker held when it was killed is somebody else's soon."""
+        clearer = super().clearer
+        clearer.hold_for = 2 * CALL
+        return clearer
 
     def duties(self) -> list[Duty]:
         """The product's, each as much more often."""
