@@ -1,6 +1,7 @@
 """Server-sent events, by graphql-sse's distinct mode."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -134,7 +135,7 @@ async def test_shutdown_completes_streams(edge: Edge) -> None:
 async def test_revoked_credential_ends_the_stream(edge: Edge, a_key: MakeKey, database: Database) -> None:
     """With UNAUTHENTICATED as its last word."""
     authenticator = Authenticator(
-        database=database, jwts=None, now=lambda: datetime.now(UTC), fresh_for=timedelta(seconds=0.05)
+        database=database, jwts=None, now=lambda: datetime.now(UTC), clock=lambda: 100 * time.monotonic()
     )
     running = await edge(options=EdgeOptions(heartbeat_every=timedelta(seconds=0.1)), authenticator=authenticator)
     async with streaming(running, "subscription {forever}", Authorization=f"Bearer {await a_key()}") as events:
