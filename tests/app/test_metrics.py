@@ -199,7 +199,7 @@ async def test_a_full_quota_and_a_rescue_are_counted(rig: Rig) -> None:
     async with serving(rig) as http:
         shown = await scrape(http)
     assert shown.value("crier_quota_refusals_total", platform="YOUTUBE") == 1
-    assert shown.value("crier_project_quota_used", platform="YOUTUBE") == 10
+    assert shown.value("crier_project_quota_used", platform="YOUTUBE") == 0, "no call was made"
     assert shown.value("crier_targets_rescued_total") == 10
 
 
