@@ -14,12 +14,10 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.util import greenlet_spawn
 
 from services.backends.connector import Connector
 from services.backends.deadline import current_deadline, time_left
 from services.backends.faults import CommitUnknown, DatabaseAway, meaning_of, told_plainly
-from services.backends.pool import RawConnection
 from services.backends.statements import HEADROOM, BoundedConnection, driver_of
 from services.domain.errors import Overloaded, TimedOut
 from services.domain.health import PoolUsage
@@ -144,18 +142,11 @@ class Database:
         """The value that a finished statement gives, None where there is no row: straight from the driver, for what
         SQLAlchemy does for statements and rows in general takes longer than all else. Raises what `connect` raises."""
         with told_plainly():
-            await self._admit()
-            try:
-                raw = await greenlet_spawn(self._engine.sync_engine.raw_connection)
-            except BaseException:
-                self._slots.release()
-                raise
-            self._in_use += 1
-            driver: Any = raw.driver_connection
+            connection, driver = await self._check_out()
             try:
                 return await driver.fetchval(sql, *values)
             finally:
-                await self._give_back(RawConnection(raw), driver)
+                await self._give_back(connection, driver)
 
     @asynccontextmanager
     async def begin(
@@ -228,7 +219,7 @@ class Database:
             self._waiting -= 1
             self._waited += time.monotonic() - began
 
-    async def _give_back(self, connection: AsyncConnection | RawConnection, driver: BoundedConnection) -> None:
+    async def _give_back(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
         if not driver.is_suspect:
             await self._release(connection)
             return
@@ -236,7 +227,7 @@ class Database:
         self._mending.add(task)
         task.add_done_callback(self._mending.discard)
 
-    async def _mend(self, connection: AsyncConnection | RawConnection, driver: BoundedConnection) -> None:
+    async def _mend(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
         """Keep the connection if it still works. The caller does not wait for this, the slot does."""
         try:
             if driver.is_closed() or not await driver.still_works():
@@ -244,7 +235,7 @@ class Database:
         finally:
             await self._release(connection)
 
-    async def _release(self, connection: AsyncConnection | RawConnection) -> None:
+    async def _release(self, connection: AsyncConnection) -> None:
         try:
             await connection.close()
         finally:

@@ -1,10 +1,9 @@
-"""SQLAlchemy's pool, made to shrink again when a burst is long over, and its connections bare of SQLAlchemy."""
+"""SQLAlchemy's pool, made to shrink again when a burst is long over."""
 
 import time
 from typing import Any
 
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 _WINDOW = 60.0
 
@@ -49,20 +48,3 @@ class ShrinkingPool(AsyncAdaptedQueuePool):
         self._peak_before = self._peak if elapsed < 2 * _WINDOW else 0
         self._peak = self.checkedout()
         self._since = time.monotonic()
-
-
-class RawConnection:
-    """A pooled connection without what SQLAlchemy adds to it."""
-
-    __slots__ = ("_pooled",)
-
-    def __init__(self, pooled: PoolProxiedConnection) -> None:
-        self._pooled = pooled
-
-    async def close(self) -> None:
-        """Give it back."""
-        await greenlet_spawn(self._pooled.close)
-
-    async def invalidate(self) -> None:
-        """Let the pool open another one for it."""
-        await greenlet_spawn(self._pooled.invalidate)
