@@ -135,7 +135,10 @@ async def test_a_notice_wakes_a_sleeping_worker(rig: Rig) -> None:
     claimer = counting(rig)
     worker = a_worker(rig, claimer=claimer)
     async with running(worker):
-        while not await rig.rows(text("SELECT 1 FROM pg_stat_activity WHERE application_name = 'crier-notices'")):
+        listening = text(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'crier-notices' AND datname = current_database()"
+        )
+        while not await rig.rows(listening):
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)
         before = claimer.calls

@@ -24,6 +24,7 @@ from app.embedded import Endpoints
 from app.migrating import migrate_database
 from app.sandbox.running import SandboxHand
 from app.settings import Settings
+from services.backends.transactions import Transaction
 from services.domain.ids import new_id
 from tests.conftest import EMPTY_ALL_TABLES, wait_for
 from tests.faults.processes import Order, SandboxProcess, Worker
@@ -109,9 +110,7 @@ class Stage:
         self.sandbox.reset()
         with contextlib.suppress(Exception):
             await self.rig.container.backends.gate.client.flushall()
-        async with self.rig.container.backends.database.begin() as c:
-            await c.execute(text("SET LOCAL lock_timeout = '5s'"))
-            await c.execute(text(EMPTY_ALL_TABLES))
+        await self.rig.container.backends.transactions.execute_in_transaction(_empty)
 
 
 class Crew:
@@ -210,6 +209,12 @@ async def set_stage(
         stage = Stage(servers, rig, *networks, crew)
         await stage.crew.begin()
         yield stage
+
+
+async def _empty(transaction: Transaction) -> None:
+    """In a transaction that is tried again: workers are at their duties, and hold locks in an order of their own."""
+    await transaction.connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+    await transaction.connection.execute(text(EMPTY_ALL_TABLES))
 
 
 def _free_ports(count: int) -> list[int]:

@@ -238,7 +238,7 @@ async def test_killed_backend_is_a_code_and_then_forgotten(make_database: Any, d
         await connection.execute(
             text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'victim' AND state = 'active'"
+                " WHERE application_name = 'victim' AND state = 'active' AND datname = current_database()"
             )
         )
     with pytest.raises(DatabaseAway):

@@ -13,7 +13,10 @@ async def backends_of(database: Database, name: str, condition: str = "true") ->
     """How many server processes serve clients of this application name."""
     async with database.connect() as connection:
         count = await connection.scalar(
-            text(f"SELECT count(*) FROM pg_stat_activity WHERE application_name = :name AND {condition}"),
+            text(
+                "SELECT count(*) FROM pg_stat_activity"
+                f" WHERE datname = current_database() AND application_name = :name AND {condition}"
+            ),
             {"name": name},
         )
     return int(count)

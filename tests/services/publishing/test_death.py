@@ -197,7 +197,8 @@ async def test_a_stop_while_the_result_is_written_does_not_lose_it(rig: Rig) -> 
     async with rig.container.backends.database.begin() as c:
         await c.execute(text("SELECT id FROM posts FOR UPDATE"))
         publishing = asyncio.create_task(rig.publisher().publish(claim))
-        while not await rig.rows(text("SELECT 1 FROM pg_locks WHERE NOT granted")):
+        waits = text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+        while not await rig.rows(waits):
             await asyncio.sleep(0.02)
         publishing.cancel()
         await asyncio.sleep(0.05)
