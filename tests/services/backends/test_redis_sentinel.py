@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.backends.cache import CacheService
 from services.backends.events import EventBus, Gap
 from services.backends.redis import RedisAway, RedisGate
 from services.backends.redis_pools import make_pool
@@ -40,6 +41,17 @@ async def opened(guarded: Guarded) -> AsyncIterator[RedisGate]:
         await gate.close()
 
 
+@asynccontextmanager
+async def listening(guarded: Guarded, gate: RedisGate) -> AsyncIterator[EventBus]:
+    """A bus beside the gate, as in every process."""
+    bus = EventBus(url=guarded.url, gate=gate)
+    await bus.open()
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
 async def keep_asking(gate: RedisGate, waits: list[float], stop: asyncio.Event) -> None:
     """One caller after the other; how long each was held up. A cancellation can be lost in Python 3.11's `wait_for`."""
     give_up_at = time.monotonic() + 2 * BACK_WITHIN
@@ -63,28 +75,28 @@ async def until_written(gate: RedisGate, key: str) -> None:
     raise TimeoutError
 
 
-async def until_away(gate: RedisGate) -> None:
-    """Until somebody has noticed."""
+async def until_new(cache: CacheService, source: Source) -> None:
+    """Until what was cached counts no more."""
     async with asyncio.timeout(BACK_WITHIN):
-        while not gate.outages:
-            await asyncio.sleep(0.01)
+        while await ask(cache, source.load) == b"old":
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("how", ["killed", "demoted"])
 async def test_the_new_master_is_found_in_the_middle_of_traffic(guarded: Guarded, how: str) -> None:
     """Nobody waits for more than a time-out or two; then all goes to the new master, and what the old one had
     cached counts no more: a commit meanwhile may have told neither."""
-    async with opened(guarded) as gate:
-        cache, source, waits = make_cache(gate), Source(b"old", b"new"), list[float]()
+    async with opened(guarded) as gate, listening(guarded, gate):
+        cache, source = make_cache(gate), Source(b"old", b"new")
         assert await ask(cache, source.load) == b"old"
-        stop = asyncio.Event()
+        waits, stop = list[float](), asyncio.Event()
         traffic = [asyncio.create_task(keep_asking(gate, waits, stop)) for _ in range(8)]
         before = guarded.master()
         if how == "killed":
             await asyncio.to_thread(before.kill)
         else:
             await asyncio.to_thread(guarded.fail_over)
-        await until_away(gate)
+        await until_new(cache, source)
         await until_written(gate, "after")
         stop.set()
         await asyncio.gather(*traffic)
@@ -100,37 +112,27 @@ async def test_the_new_master_is_found_in_the_middle_of_traffic(guarded: Guarded
 
 async def test_watchers_get_a_gap_and_hear_again(guarded: Guarded) -> None:
     """The listening connection follows, too."""
-    async with opened(guarded) as gate:
-        bus, user = EventBus(url=guarded.url, gate=gate), uuid4()
-        await bus.open()
-        try:
-            async with bus.subscribe(user) as heard:
-                await asyncio.to_thread(guarded.master().kill)
-                async with asyncio.timeout(BACK_WITHIN):
-                    assert await anext(heard) == Gap()
-                    await until_written(gate, "after")
-                    await bus.publish(user, b"changed")
-                    while await anext(heard) != b"changed":  # another Gap may come first
-                        pass
-        finally:
-            await bus.close()
+    async with opened(guarded) as gate, listening(guarded, gate) as bus:
+        user = uuid4()
+        async with bus.subscribe(user) as heard:
+            await asyncio.to_thread(guarded.master().kill)
+            async with asyncio.timeout(BACK_WITHIN):
+                assert await anext(heard) == Gap()
+                await until_written(gate, "after")
+                await bus.publish(user, b"changed")
+                while await anext(heard) != b"changed":  # another Gap may come first
+                    pass
 
 
 async def test_a_change_that_nobody_noticed_ends_what_was_cached(guarded: Guarded) -> None:
     """Nothing was under way. The replica has what was cached, and may have missed the last tag that was raised."""
-    async with opened(guarded) as gate:
-        bus, cache, source = EventBus(url=guarded.url, gate=gate), make_cache(gate), Source(b"old", b"new")
-        await bus.open()
-        try:
-            assert [await ask(cache, source.load), await ask(cache, source.load)] == [b"old", b"old"]
-            await asyncio.to_thread(guarded.fail_over)
-            async with asyncio.timeout(BACK_WITHIN):
-                while await ask(cache, source.load) == b"old":
-                    await asyncio.sleep(0.05)
-            assert source.loads == 2
-        finally:
-            await bus.close()
-            await cache.close()
+    async with opened(guarded) as gate, listening(guarded, gate):
+        cache, source = make_cache(gate), Source(b"old", b"new")
+        assert [await ask(cache, source.load), await ask(cache, source.load)] == [b"old", b"old"]
+        await asyncio.to_thread(guarded.fail_over)
+        await until_new(cache, source)
+        assert source.loads == 2
+        await cache.close()
 
 
 async def test_two_of_three_sentinels_are_enough(guarded: Guarded) -> None:
