@@ -107,7 +107,7 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
         now=utc_now,
         meter=metrics.requests,
         running=running,
-        more_middleware=container.parts.middleware,
+        parts=container.parts,
         graphiql=None if settings.is_production else GraphiQL(assets=find_assets(), token=demo_token),
         more_routes=[
             *console_routes(assets=find_assets(), picture_urls=picture_urls(settings)),

@@ -32,6 +32,7 @@ from app.middleware import (
 from app.noting import Meter
 from app.oauth import oauth_routes
 from app.options import EdgeOptions
+from app.parts import PLAIN, Parts
 from app.streams import OpenStreams
 from resolvers.context import Context, Services
 from services.domain.errors import CrierError
@@ -51,7 +52,7 @@ def create_app(
     meter: Meter,
     running: RunningRequests | None = None,
     graphiql: GraphiQL | None = None,
-    more_middleware: Sequence[Middleware] = (),
+    parts: Parts = PLAIN,
     more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Everything that is served over HTTP. Without `graphiql` a browser gets no page; `running` may be cut short."""
@@ -64,6 +65,7 @@ def create_app(
         now=now,
         meter=meter,
         page=None if graphiql is None else partial(_answer_browser, graphiql),
+        sockets=parts.sockets,
     )
     return assemble(
         [
@@ -76,7 +78,7 @@ def create_app(
         ],
         options,
         meter,
-        more_middleware,
+        parts.middleware,
         running,
     )
 

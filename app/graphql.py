@@ -66,7 +66,6 @@ class GraphQLView(GraphQL[Any, None]):
     """Serves one schema at one path."""
 
     websocket_adapter_class = SocketAdapter
-    graphql_transport_ws_handler_class = SocketHandler
 
     def __init__(
         self,
@@ -79,8 +78,9 @@ class GraphQLView(GraphQL[Any, None]):
         now: Callable[[], datetime],
         meter: Meter,
         page: Callable[[Request], Response | None] | None = None,
+        sockets: type[SocketHandler] = SocketHandler,
     ) -> None:
-        """`page` answers a browser, and gives None for everything else."""
+        """`page` answers a browser, and gives None for everything else; `sockets` serves each of them."""
         super().__init__(
             schema,
             graphql_ide=None,
@@ -89,6 +89,7 @@ class GraphQLView(GraphQL[Any, None]):
             max_subscriptions_per_connection=None,  # ours answers with a code
             allowed_origins=options.cors_origins,
         )
+        self.graphql_transport_ws_handler_class = sockets
         self.authenticator = authenticator
         self.streams = streams
         self.options = options

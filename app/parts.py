@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from starlette.middleware import Middleware
 
+from app.sockets import SocketHandler
 from services.backends.redis import RedisGate
 from services.backends.statements import BoundedConnection
 from services.publishing.publisher import Publisher
@@ -17,6 +18,7 @@ class Parts:
     connection: type[BoundedConnection] = BoundedConnection
     gate: Callable[..., RedisGate] = RedisGate
     publisher: Callable[..., Publisher] = Publisher
+    sockets: type[SocketHandler] = SocketHandler
     middleware: tuple[Middleware, ...] = ()
     """Sees a request after it has its id, and before everything else."""
 

@@ -174,6 +174,17 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
         noted: dict[str, Any] = {"codes": []}
         began = time.perf_counter()
         try:
+            await self._answer(operation, correlation_id, noted)
+        finally:
+            seconds = time.perf_counter() - began
+            self.view.meter.note_operation(noted, seconds)
+            _log.info("operation over", ms=round(1000 * seconds, 2), **noted)
+
+    async def _answer(
+        self, operation: Operation[SocketSession, None], correlation_id: str, noted: dict[str, Any]
+    ) -> None:
+        """Its results, and the message that says how it ended."""
+        try:
             with tally_statements() as tally:
                 await self._run(operation, correlation_id, noted)
             noted["statements"] = tally.statements
@@ -186,10 +197,6 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
             coded = code_error(error, correlation_id)
             noted["codes"].append((coded.extensions or {})["code"])
             await operation.send_initial_errors([coded])
-        finally:
-            seconds = time.perf_counter() - began
-            self.view.meter.note_operation(noted, seconds)
-            _log.info("operation over", ms=round(1000 * seconds, 2), **noted)
 
     async def _run(self, operation: Operation[SocketSession, None], correlation_id: str, noted: dict[str, Any]) -> None:
         """Send what the operation gives, in a context of its own."""

@@ -8,6 +8,7 @@ statements   connections whose statements are spans
 redis        a gate whose calls are spans
 publishing   a publisher whose runs are traces of their own, linked to the request that scheduled them
 requests     the middleware that begins and names a request's trace
+sockets      a handler whose operations are spans, within the trace of their socket
 """
 
 from app.tracing.provider import open_tracing as open_tracing

@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.tracing.publishing import TracedPublisher
 from app.tracing.redis import TracedGate
 from app.tracing.requests import TracedRequests
+from app.tracing.sockets import traced_sockets
 from app.tracing.statements import traced_connection
 from app.versions import VERSION
 
@@ -38,6 +39,7 @@ async def open_tracing(settings: Settings) -> AsyncIterator[Parts]:
             connection=traced_connection(tracer),
             gate=partial(TracedGate, tracer=tracer),
             publisher=partial(TracedPublisher, tracer=tracer),
+            sockets=traced_sockets(tracer),
             middleware=(Middleware(TracedRequests, tracer=tracer),),
         )
     finally:

@@ -48,10 +48,10 @@ class TracedRequests:
                 try:
                     await self._app(scope, receive, send)
                 finally:
-                    _conclude(span, state["noted"])
+                    conclude(span, state["noted"])
 
 
-def _conclude(span: Span, noted: dict[str, Any]) -> None:
+def conclude(span: Span, noted: dict[str, Any]) -> None:
     """What the request came to, from what was noted for its log line."""
     if "status" in noted:
         span.set_attribute("http.response.status_code", noted["status"])

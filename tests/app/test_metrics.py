@@ -4,12 +4,9 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 from hypothesis import given, settings
@@ -21,7 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.api import open_api, worker_api
+from app.api import worker_api
 from app.metrics import Metrics, Standing
 from app.metrics.catalogue import CATALOGUE, Described, Kind, describe_all
 from app.metrics.operations import MOST_NAMES
@@ -29,14 +26,11 @@ from app.metrics.tallies import Spread
 from app.sandbox.running import RunningSandbox
 from services.backends.database import Database
 from services.domain.accounts import Platform
-from services.domain.credentials import mint_api_key
 from services.domain.errors import ErrorCode
-from services.domain.ids import new_id
 from services.domain.limits import project_date
-from services.domain.viewers import Role, Scope
 from services.guards.rate_limiter import RateLimiterService
 from services.models import TARGETS
-from services.queries.users import insert_key, insert_user
+from tests.app.scraping import Scraped, a_token, ask, scrape, serving
 from tests.faulty import OwnRedis
 from tests.rig import Rig, now, open_rig
 
@@ -48,60 +42,6 @@ def test_every_metric_is_in_the_readme() -> None:
     shown = re.search(r"<!-- metrics -->\n(.*)\n<!-- /metrics -->", README, re.S)
     assert shown is not None
     assert shown[1] == describe_all(), "paste this:\n" + describe_all()
-
-
-class Scraped:
-    """What one look at `/metrics` showed."""
-
-    def __init__(self, text: str) -> None:
-        self.families = {family.name: family for family in text_string_to_metric_families(text)}
-        self._samples = [sample for family in self.families.values() for sample in family.samples]
-
-    def value(self, name: str, **labels: str) -> float:
-        """The sum of all series with these labels; -1 where there is none."""
-        found = [one.value for one in self._samples if one.name == name and labels.items() <= one.labels.items()]
-        return sum(found) if found else -1.0
-
-    def labels(self, name: str, label: str) -> set[str]:
-        """All values of a label."""
-        return {one.labels[label] for one in self._samples if one.name == name and label in one.labels}
-
-
-@asynccontextmanager
-async def serving(rig: Rig) -> AsyncIterator[httpx.AsyncClient]:
-    """The rig's whole API, in this process."""
-    async with open_api(rig.container) as api:
-        transport = httpx.ASGITransport(api.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://crier.test", timeout=20) as http:
-            yield http
-
-
-async def scrape(http: httpx.AsyncClient) -> Scraped:
-    """One look."""
-    return Scraped((await http.get("/metrics")).raise_for_status().text)
-
-
-async def a_token(rig: Rig) -> str:
-    """Somebody's API key."""
-    key, user = mint_api_key(), new_id()
-    async with rig.container.backends.database.begin() as c:
-        await insert_user(c, user_id=user, name="Ada", role=Role.PERSON)
-        await insert_key(
-            c,
-            key_id=key.key_id,
-            user_id=user,
-            name="k",
-            secret_hash=key.secret_hash,
-            scope=Scope.WRITE,
-            expires_at=None,
-        )
-    return key.token
-
-
-async def ask(http: httpx.AsyncClient, token: str | None, query: str, **more: Any) -> httpx.Response:
-    """One operation over HTTP."""
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return await http.post("/graphql", json={"query": query, **more}, headers=headers)
 
 
 async def test_what_is_shown_is_what_the_catalogue_says(rig: Rig) -> None:

@@ -1,5 +1,7 @@
 """Traces, as a collector receives them: real OTLP over HTTP, from real requests and publications."""
 
+import asyncio
+import json
 import subprocess
 import sys
 import threading
@@ -16,6 +18,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.trace import NoOpTracer
+from starlette.types import ASGIApp
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from app.api import open_api
 from app.backends import open_backends
@@ -25,14 +30,13 @@ from app.tracing import open_tracing
 from app.tracing.statements import traced_connection
 from services.backends.redis import RedisGate
 from services.backends.statements import BoundedConnection
-from services.domain.accounts import Platform
-from services.domain.credentials import mint_api_key
+from services.domain.accounts import Account, Platform
 from services.domain.ids import Kind, encode_id
 from services.domain.posts import TargetStatus
-from services.domain.viewers import Viewer
 from services.publishing.publisher import Publisher
-from services.queries.users import insert_key
+from tests.app.scraping import a_token
 from tests.rig import KEY, Rig, now
+from tests.serving import served
 
 CAPTION = "A caption that is nobody else's business"
 SCHEDULE = """mutation Plan($input: SchedulePostInput!) {
@@ -106,32 +110,32 @@ def collecting() -> Iterator[Collector]:
 
 
 @asynccontextmanager
-async def traced(rig: Rig, endpoint: str) -> AsyncIterator[tuple[Rig, httpx.AsyncClient]]:
+async def traced_app(rig: Rig, endpoint: str) -> AsyncIterator[tuple[Rig, ASGIApp]]:
     """The rig's process, traced; what it saw is with the collector when the block has ended."""
     settings = rig.container.settings.model_copy(update={"otel_exporter_otlp_endpoint": endpoint})
     endpoints = rig.container.endpoints
     async with open_tracing(settings) as parts, open_backends(settings, endpoints, parts) as backends:
         container = Container(settings, endpoints, (KEY,), backends, parts=parts)
         async with open_api(container) as api:
-            transport = httpx.ASGITransport(api.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://crier.test", timeout=20) as http:
-                yield Rig(container, rig.sandbox, rig.worker_id), http
+            yield Rig(container, rig.sandbox, rig.worker_id), api.app
 
 
-async def a_token(rig: Rig, viewer: Viewer) -> str:
-    """An API key of somebody's."""
-    key = mint_api_key()
-    async with rig.container.backends.database.begin() as c:
-        await insert_key(
-            c,
-            key_id=key.key_id,
-            user_id=viewer.user.id,
-            name="k",
-            secret_hash=key.secret_hash,
-            scope=viewer.scope,
-            expires_at=None,
-        )
-    return key.token
+@asynccontextmanager
+async def traced(rig: Rig, endpoint: str) -> AsyncIterator[tuple[Rig, httpx.AsyncClient]]:
+    """The same, and a client that asks it."""
+    async with traced_app(rig, endpoint) as (there, app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://crier.test", timeout=20) as http:
+            yield there, http
+
+
+def an_input(account: Account) -> dict[str, Any]:
+    """The input of a post that waits for an hour."""
+    return {
+        "caption": CAPTION,
+        "accountIds": [encode_id(Kind.ACCOUNT, account.id)],
+        "scheduledAt": (now() + timedelta(hours=1)).isoformat(),
+    }
 
 
 async def test_a_request_and_its_publication_are_two_traces_with_a_link(rig: Rig) -> None:
@@ -139,11 +143,7 @@ async def test_a_request_and_its_publication_are_two_traces_with_a_link(rig: Rig
     ada = await rig.add_user()
     account = await rig.add_account(ada, Platform.FACEBOOK)
     token = await a_token(rig, ada)
-    given = {
-        "caption": CAPTION,
-        "accountIds": [encode_id(Kind.ACCOUNT, account.id)],
-        "scheduledAt": (now() + timedelta(hours=1)).isoformat(),
-    }
+    given = an_input(account)
     with collecting() as collector:
         async with traced(rig, collector.url) as (there, http):
             await there.container.worker()._until_due()  # a worker's look is no trace
@@ -192,6 +192,56 @@ async def test_a_clients_trace_goes_on_here(rig: Rig) -> None:
     assert theirs.parent_span_id.hex() == "00f067aa0ba902b7"
     assert theirs.status.code == 0
     assert "SELECT" in collector.within(collector.named("query posts"))[1:]  # the first looks at the key
+
+
+async def test_operations_of_a_socket_are_spans_within_its_own(rig: Rig) -> None:
+    """Each with its statements and calls, and with nothing of the others; a post is linked to the one that scheduled
+    it."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada, Platform.FACEBOOK)
+    token = await a_token(rig, ada)
+    given = an_input(account)
+    asked = {
+        "1": {"query": SCHEDULE, "variables": {"input": given}},
+        "2": {"query": "query Mine { viewer { id } posts { nodes { caption } } }"},
+        "3": {"query": "{ nothing }"},
+    }
+    with collecting() as collector:
+        async with traced_app(rig, collector.url) as (there, app):
+            protocol = Subprotocol("graphql-transport-ws")
+            async with (
+                served(app) as origin,
+                connect(f"{origin.replace('http', 'ws', 1)}/graphql", subprotocols=[protocol]) as socket,
+            ):
+                hello = {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
+                await socket.send(json.dumps(hello))
+                for id_, payload in asked.items():
+                    await socket.send(json.dumps({"type": "subscribe", "id": id_, "payload": payload}))
+                ended: set[str] = set()
+                while ended != set(asked):
+                    message = json.loads(await asyncio.wait_for(socket.recv(), 20))
+                    ended |= {message["id"]} if message["type"] in ("complete", "error") else set()
+            await there.hurry()
+            await there.publish(there.container.publisher, there.container.claimer)
+
+    socket_span = collector.named("WEBSOCKET /graphql")
+    mutation, query = collector.named("mutation schedulePost"), collector.named("query several")
+    refused = collector.named("operation")
+    for operation in (mutation, query, refused):
+        assert (operation.trace_id, operation.parent_span_id) == (socket_span.trace_id, socket_span.span_id)
+        assert operation.status.code == 0
+    within = collector.within(mutation)
+    assert [name for name in within if name in ("BEGIN", "COMMIT")] == ["BEGIN", "COMMIT"]
+    assert "INSERT" in within[within.index("BEGIN") : within.index("COMMIT")]
+    assert "SELECT" in collector.within(query)
+    assert "INSERT" not in collector.within(query)
+    shown = {entry.key: entry.value for entry in mutation.attributes}
+    assert shown["graphql.operation.name"].string_value == "Plan"
+    told = {entry.key: entry.value for entry in refused.attributes}
+    assert [code.string_value for code in told["crier.codes"].array_value.values] == ["VALIDATION_FAILED"]
+    [link] = collector.named("publish FACEBOOK").links
+    assert (link.trace_id, link.span_id) == (mutation.trace_id, mutation.span_id)
+    assert CAPTION.encode() not in b"".join(collector.bodies)
 
 
 async def test_a_collector_that_is_away_costs_nobody_anything(rig: Rig) -> None:
