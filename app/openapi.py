@@ -44,13 +44,13 @@ def describe_api(version: str) -> Json:
             {"name": "operations", "description": "For those who run Crier."},
         ],
         "paths": {
-            "/api/v1/health": {"get": _LIVE},
-            "/api/v1/health/detailed": {"get": _DETAILED},
-            PREFIX: {"post": _UPLOAD},
-            PREFIX + "/{upload}/{name}": {"get": _DOWNLOAD},
-            "/oauth/{platform}/callback": {"get": _CALLBACK},
-            "/metrics": {"get": _METRICS},
-            DESCRIPTION_URL: {"get": _SELF},
+            "/api/v1/health": _path("get", _LIVE),
+            "/api/v1/health/detailed": _path("get", _DETAILED),
+            PREFIX: _path("post", _UPLOAD),
+            PREFIX + "/{upload}/{name}": _path("get", _DOWNLOAD),
+            "/oauth/{platform}/callback": _path("get", _CALLBACK),
+            "/metrics": _path("get", _METRICS),
+            DESCRIPTION_URL: _path("get", _SELF),
         },
         "components": {
             "schemas": _SCHEMAS,
@@ -88,6 +88,14 @@ def _answer(description: str, schema: Json, media_type: str = _JSON) -> Json:
 
 def _refusal(description: str) -> Json:
     return _answer(description, _named("Fault"), f"{_JSON}; charset=utf-8")
+
+
+def _path(method: str, operation: Json) -> Json:
+    """An operation at a path, with what any request may be refused for."""
+    other = _refusal(
+        "Refused for what is not this endpoint's own: the code says why, `retryable` whether to come again."
+    )
+    return {method: {**operation, "responses": {**operation["responses"], "default": other}}}
 
 
 def _parameter(name: str, where: str, description: str, schema: Json, *, required: bool = True) -> Json:
@@ -209,15 +217,19 @@ _DOWNLOAD: Json = {
         "206": {**_FILE, "description": "The part of it that was asked for."},
         "304": {"description": "It has not changed; uploads never do."},
         "403": _refusal("The address is not ours, or its time is over."),
+        "404": _refusal("The file is no longer kept."),
         "416": {"description": "The file has no such part."},
     },
 }
+
+_NOT_CONNECTED = _answer("Not connected: a no, or a link that is used, too old or not ours.", _TEXT, _HTML)
 
 _CALLBACK: Json = {
     "operationId": "finishConnecting",
     "tags": ["accounts"],
     "summary": "Connect the accounts that a person said yes to",
-    "description": "The end of what `connectAccount` began. A page for people, whatever became of it.",
+    "description": "The end of what `connectAccount` began. A page for people, whatever became of it; JSON for "
+    "who sends headers that a browser does not.",
     "parameters": [
         _parameter("platform", "path", "Whose answer this is.", {"enum": [one.value.lower() for one in Platform]}),
         _parameter("state", "query", "What `connectAccount` sent along; good once.", _TEXT),
@@ -225,7 +237,7 @@ _CALLBACK: Json = {
     ],
     "responses": {
         "200": _answer("Connected.", _TEXT, _HTML),
-        "400": _answer("Not connected: a no, or a link that is used, too old or not ours.", _TEXT, _HTML),
+        "400": {**_NOT_CONNECTED, "content": {**_NOT_CONNECTED["content"], **_refusal("")["content"]}},
         "503": _answer("Not connected: the platform, or something of ours, cannot be reached.", _TEXT, _HTML),
     },
 }
