@@ -1,10 +1,9 @@
 """Pages whose scripts and styles `app.assets` built: one shape for GraphiQL, the console and the reference.
 
-A page is a template with three places: where its assets are, what is read until they have loaded, and what its script
-is told. Its policy lets nothing in but its own files; what a page needs besides, it says.
+All come from one template: a page's name, its assets, what is read until they have loaded, and what its script is told.
+Its policy lets nothing in but its own files; what a page needs besides, it says.
 """
 
-import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,17 +30,18 @@ OWN_FILES: Mapping[str, str] = {
 
 
 class BuiltPage:
-    """One page at `url`, made from `pages/{name}.html` and the assets' folder of the same name.
+    """One page at `url`, whose script and style are `name`.js and .css in the assets' folder of the same name.
 
     `assets` is the folder that `build_assets` gave, None where nothing was built: the page then says how to.
     """
 
     def __init__(self, name: str, *, url: str, title: str, assets: Path | None, policy: Mapping[str, str]) -> None:
-        self._template = Template((PAGES / f"{name}.html").read_text())
+        self._name = name
+        self._title = title
         self._assets = None if assets is None else assets / name
         self._assets_url = f"{url}/assets/{assets.name if assets else 'missing'}"
         self._policy = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
-        self._note = f"Loading {title} …" if assets else _NOT_BUILT.format(title=title)
+        self._note = "Loading …" if assets else _NOT_BUILT
 
     def asset_routes(self) -> list[BaseRoute]:
         """Where the page's scripts, workers, styles and fonts are."""
@@ -51,16 +51,19 @@ class BuiltPage:
 
     def render(self, settings: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
         """The page; nothing in `settings` can end the element that it stands in."""
-        content = self._template.substitute(
+        content = _TEMPLATE.substitute(
+            name=self._name,
+            title=self._title,
             assets=self._assets_url,
-            note=html.escape(self._note),
+            note=self._note,
             settings=json.dumps(settings).replace("<", "\\u003c"),
         )
         usual = {"Content-Security-Policy": self._policy, "Cache-Control": "no-store"}
         return HTMLResponse(content, headers={**usual, **(headers or {})})
 
 
-_NOT_BUILT = "{title} is not built here. Run `python -m app.assets` once (it needs npm), then start Crier again."
+_TEMPLATE = Template((PAGES / "page.html").read_text())
+_NOT_BUILT = "This page is not built here. Run `python -m app.assets` once (it needs npm), then start Crier again."
 
 
 class ImmutableFiles(StaticFiles):

@@ -27,7 +27,7 @@ def console_routes(*, assets: Path | None, picture_urls: Sequence[str]) -> list[
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }
-    page = BuiltPage("console", url=URL, title="The console", assets=assets, policy=policy)
+    page = BuiltPage("console", url=URL, title="Console", assets=assets, policy=policy)
     settings = {"endpoint": ENDPOINT, "pictures": origins}
 
     async def show(request: Request) -> Response:

@@ -29,7 +29,7 @@ def reference_routes(*, version: str, assets: Path | None, has_page: bool) -> li
 
 
 def _page_routes(assets: Path | None) -> list[BaseRoute]:
-    page = BuiltPage("reference", url=PAGE_URL, title="The reference", assets=assets, policy=OWN_FILES)
+    page = BuiltPage("reference", url=PAGE_URL, title="REST", assets=assets, policy=OWN_FILES)
 
     async def show(request: Request) -> Response:
         return page.render({"description": DESCRIPTION_URL})

@@ -1,5 +1,5 @@
 // The GraphiQL page: example queries in tabs, subscriptions over graphql-transport-ws, and no token ever written to disk.
-import 'graphiql/style.css';
+import './graphiql.css';
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
 import { GraphiQL } from 'graphiql';
 import { createElement } from 'react';

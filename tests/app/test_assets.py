@@ -24,7 +24,7 @@ def test_build_runs_once_per_state_of_its_sources(tmp_path: Path) -> None:
 def test_stamp_changes_with_every_source(tmp_path: Path) -> None:
     """Each source counts, in whatever folder, and nothing else does."""
     shutil.copytree(PAGES, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "console.html").write_text("")
+    (tmp_path / "page.html").write_text("")
     stamps = {assets_stamp(tmp_path)}
     assert stamps == {assets_stamp()}
     names = list_sources()
