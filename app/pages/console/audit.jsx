@@ -42,7 +42,7 @@ export function AuditLog() {
 function Entries({ edges, now }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Audit log">
-      <table>
+      <table class="log">
         <thead>
           <tr>
             <th scope="col">When</th>

@@ -6,7 +6,7 @@ import { Ago, Answer, Ask, Badge, Panel, Stale } from './parts.jsx';
 import CLOSE from './queries/CloseBreaker.graphql';
 import OPEN from './queries/OpenBreaker.graphql';
 import RESET from './queries/ResetBreaker.graphql';
-import { describe, PLATFORMS, shortId } from './words.js';
+import { describe, PLATFORMS, shortId, shortIds } from './words.js';
 
 const MOVES = [
   [
@@ -115,7 +115,9 @@ function Facts({ breaker, now }) {
           </dt>
           <dd>
             {describe(change.from).label} → {describe(change.to).label}
-            <small class="quiet">{change.reason}</small>
+            <small class="quiet" title={change.reason}>
+              {shortIds(change.reason)}
+            </small>
           </dd>
         </div>
       ))}

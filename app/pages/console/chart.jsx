@@ -63,6 +63,13 @@ function readHistory() {
   return [points.map((point) => point.at), ...SERIES.map(([key]) => points.map((point) => point[key]))];
 }
 
+// From the first answer to the last, a minute at least. uPlot's own idea of a single point is a day.
+function readSpan() {
+  const points = history();
+  const last = points.at(-1)?.at ?? Date.now() / 1000;
+  return [Math.min(points[0]?.at ?? last, last - 60), last];
+}
+
 const sizeOf = (place) => ({ width: place.clientWidth, height: 220 });
 
 // A canvas knows no custom properties: an element has to wear one for its colour to be told.
@@ -92,7 +99,7 @@ function makePlot(place) {
       cursor: { show: false },
       padding: [12, 4, 0, 4],
       scales: {
-        x: { range: (plot, low, high) => [Math.min(low, high - 60), high] },
+        x: { range: readSpan },
         y: { range: whole },
         late: { range: whole },
       },

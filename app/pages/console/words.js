@@ -44,6 +44,9 @@ export function span(seconds) {
 // `worker_0199a3c2…` is enough to tell one from another.
 export const shortId = (id) => (id.length > 16 ? `${id.slice(0, id.indexOf('_') + 9)}…` : id);
 
+// The same for each id in a sentence.
+export const shortIds = (text) => text?.replace(/[a-z]+_[0-9a-f]{32}/g, shortId);
+
 export const PLATFORMS = { INSTAGRAM: 'Instagram', FACEBOOK: 'Facebook', YOUTUBE: 'YouTube' };
 
 // Each state is told by a word, a sign and a tone; never by the tone alone.
