@@ -6,6 +6,7 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -18,8 +19,8 @@ from services.domain.errors import Unavailable
 async def migrate_database(url: str, *, revision: str = "head", may_lose_data: bool = False) -> bool:
     """Up (or down) to `revision`; False where nothing was to do. Several processes may try: one does it.
 
-    Raises Unavailable where the database does not let us in, and MigrationRefused for a revision that nobody knows or,
-    unless it `may_lose_data`, for a way down.
+    Raises Unavailable where the database does not let us in, and MigrationRefused for a revision that nobody knows,
+    for a way down unless it `may_lose_data`, and where the database refuses a step.
     """
     engine = create_async_engine(url, poolclass=NullPool)
     try:
@@ -30,6 +31,8 @@ async def migrate_database(url: str, *, revision: str = "head", may_lose_data: b
         moved = await connection.run_sync(lambda sync: _move(sync, revision, may_lose_data=may_lose_data))
         await connection.commit()
         return moved
+    except (DBAPIError, CommandError) as error:
+        raise MigrationRefused(f"the migration stopped ({_reason(error)}): mend that, then run it again") from error
     finally:
         await connection.close()
 
@@ -64,6 +67,12 @@ def _move(connection: Connection, revision: str, *, may_lose_data: bool) -> bool
     config.attributes["connection"] = connection
     (command.downgrade if is_down else command.upgrade)(config, wanted)
     return True
+
+
+def _reason(error: DBAPIError | CommandError) -> str:
+    """The database's own words, without the statement: that is in the migration's file."""
+    told = str((error.orig and error.orig.__cause__) or error.orig) if isinstance(error, DBAPIError) else str(error)
+    return told.partition("\n")[0]
 
 
 def _check_known(revision: str) -> None:

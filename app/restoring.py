@@ -1,7 +1,6 @@
 """What comes after a restored backup and before the first process that serves or publishes."""
 
-from app.backends import open_backends
-from app.processes import endpoints_of
+from app.processes import endpoints_of, open_migrated
 from app.settings import Settings
 from services.backends.redis import RedisGate
 from services.backends.transactions import DatabaseTransactionService, Transaction
@@ -12,9 +11,12 @@ OURS = "crier:*"
 
 
 async def follow_restore(settings: Settings) -> int:
-    """Forget what Redis holds of a later time, and leave to people what may be out already; gives how many posts."""
+    """Forget what Redis holds of a later time, and leave to people what may be out already; gives how many posts.
+
+    Raises MigrationRefused where the backup is of an older release and was not migrated yet.
+    """
     with endpoints_of(settings) as endpoints:
-        async with open_backends(settings, endpoints) as backends:
+        async with open_migrated(settings, endpoints) as backends:
             await forget_redis(backends.gate)
             return await leave_to_people(backends.transactions)
 

@@ -9,7 +9,9 @@ source=${1:?the file to restore}
 url=${DATABASE_URL:?the empty database}
 url=${url/postgresql+asyncpg:/postgresql:}
 
-if [ -n "$(psql --no-psqlrc --tuples-only --no-align --dbname="$url" --command="SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1")" ]; then
+tables="SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+found=$(psql --no-psqlrc --tuples-only --no-align --dbname="$url" --command="$tables") # an end here where nobody answers
+if [ "$found" != 0 ]; then
     echo "The database is not empty; nothing was changed." >&2
     exit 1
 fi

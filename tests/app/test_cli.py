@@ -105,6 +105,9 @@ def test_a_database_that_was_never_migrated_is_one_line(crier: Crier, empty_data
     assert failed.stderr.startswith("crier: the database stands at no revision")
     assert "python -m app migrate" in failed.stderr
 
+    restored = crier("restored", DATABASE_URL=empty_database_url)
+    assert (restored.returncode, restored.stderr) == (2, failed.stderr)
+
     assert crier("migrate", DATABASE_URL=empty_database_url).stdout == "The database was migrated.\n"
     kept = crier("migrate", "base", DATABASE_URL=empty_database_url)
     assert (kept.returncode, "--down" in kept.stderr) == (2, True)

@@ -108,6 +108,46 @@ async def test_a_database_that_is_in_use_is_not_restored_over(database_url: str,
     assert await counts(database_url) == before
 
 
+async def test_a_damaged_backup_restores_nothing(database_url: str, empty_database_url: str, tmp_path: Path) -> None:
+    """Cut off anywhere, or no dump at all: the database stays empty, and takes the whole one afterwards."""
+    tools = await tools_for(database_url)
+    dump, damaged = tmp_path / "crier.dump", tmp_path / "damaged.dump"
+    assert run("backup.sh", dump, url=database_url, tools=tools).returncode == 0
+    whole = dump.read_bytes()
+    for content in (b"", b"no dump", whole[:100], whole[: len(whole) // 2], whole[: len(whole) * 9 // 10]):
+        damaged.write_bytes(content)
+        refused = run("restore.sh", damaged, url=empty_database_url, tools=tools)
+        assert (refused.returncode, "error" in refused.stderr) == (1, True), len(content)
+        assert await counts(empty_database_url) == {}
+    assert run("restore.sh", dump, url=empty_database_url, tools=tools).returncode == 0
+    assert (await counts(empty_database_url)).keys() == (await counts(database_url)).keys()
+
+
+async def test_nothing_is_restored_where_nobody_can_tell_whether_the_database_is_empty(
+    database_url: str, tmp_path: Path
+) -> None:
+    """A psql that fails is no empty database."""
+    tools, restored = tmp_path / "tools", tmp_path / "restored"
+    tools.mkdir()
+    for name, does in {"psql": "exit 2", "pg_restore": f"touch {restored}"}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / name).chmod(0o755)
+    assert run("restore.sh", tmp_path / "crier.dump", url=database_url, tools=tools).returncode == 2
+    assert not restored.exists()
+
+
+async def test_a_backup_that_fails_leaves_the_one_before(tmp_path: Path, database_url: str) -> None:
+    """Whatever was written of the new one is gone."""
+    tools = await tools_for(database_url)
+    dump = tmp_path / "crier.dump"
+    assert run("backup.sh", dump, url=database_url, tools=tools).returncode == 0
+    before = dump.read_bytes()
+    nowhere = "postgresql://crier@127.0.0.1:1/crier"
+    assert run("backup.sh", dump, url=nowhere, tools=tools).returncode != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["crier.dump"]
+    assert dump.read_bytes() == before
+
+
 async def test_a_backup_that_fails_leaves_no_file(tmp_path: Path, database_url: str) -> None:
     """Half a backup is worse than none: it looks like one."""
     tools = await tools_for(database_url)

@@ -31,7 +31,8 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.create_index("ix_users_name", "users", ["name"], postgresql_concurrently=True, if_not_exists=True)
+        op.drop_index("ix_users_name", "users", postgresql_concurrently=True, if_exists=True)
+        op.create_index("ix_users_name", "users", ["name"], postgresql_concurrently=True)
 
 
 def downgrade() -> None:
@@ -96,15 +97,24 @@ def test_the_sql_is_what_is_run() -> None:
 async def test_an_index_can_be_made_while_others_write(
     empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A migration may leave the transaction for it; those before it are kept, and nobody else migrates meanwhile."""
+    """A migration may leave the transaction for it; those before it are kept, and nobody else migrates meanwhile. What
+    a try that was broken off left, an index that nobody can use, is made anew."""
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
     later = tmp_path / "migrations" / "versions" / "9000_later.py"
-    later.write_text(WITHOUT_WAITING.format(before=newest_revision()))
+    newest_before = newest_revision()
+    later.write_text(WITHOUT_WAITING.format(before=newest_before))
     for module in (migrating, revisions):
         monkeypatch.setattr(module, "MIGRATIONS", tmp_path / "migrations")
 
-    await migrate_database(empty_database_url)
     engine = create_async_engine(empty_database_url)
+    await migrate_database(empty_database_url, revision=newest_before)
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE INDEX ix_users_name ON users (name)"))
+        await connection.execute(
+            text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_users_name'::regclass")
+        )
+
+    await migrate_database(empty_database_url)
     async with engine.connect() as connection:
         valid = await connection.scalar(
             text("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_users_name'::regclass")

@@ -17,6 +17,11 @@ from app.revisions import MIGRATIONS, MigrationRefused, check_revision, list_rev
 from services.domain.ids import new_id
 from services.models import Base
 
+WAITING = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE NOT granted AND locktype = 'relation' AND datname = current_database()
+"""
+
 
 async def differences(url: str) -> list[object]:
     """What Alembic would still change."""
@@ -85,6 +90,71 @@ async def test_processes_that_migrate_at_once_do_it_once(empty_database_url: str
         versions = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
     await engine.dispose()
     assert versions == [newest_revision()]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("CREATE TABLE users (id int)", 'relation "users" already exists'),
+        ("CREATE TABLE alembic_version (version_num text)", "no revision 0815 here"),
+        (
+            "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('0001')",
+            "more than one",
+        ),
+        ("CREATE TABLE alembic_version (other text)", "version_num"),
+    ],
+)
+async def test_a_database_in_a_state_that_nobody_foresaw_is_left_in_it(
+    empty_database_url: str, state: str, words: str
+) -> None:
+    """Its own words say why; nothing was added."""
+    engine = create_async_engine(empty_database_url)
+    async with engine.begin() as connection:
+        for statement in state.split(";"):
+            await connection.execute(text(statement))
+        if "version_num" in state:
+            await connection.execute(text("INSERT INTO alembic_version VALUES ('0815')"))
+    before = await table_names(empty_database_url)
+    with pytest.raises(MigrationRefused, match=words):
+        await migrate_database(empty_database_url)
+    assert await table_names(empty_database_url) == before
+    await engine.dispose()
+
+
+async def test_a_migration_that_is_killed_on_its_way_is_run_again(empty_database_url: str) -> None:
+    """Where a table is in use it gives up in time and says so; killed while it waits, it leaves no step half done and
+    no lock behind."""
+    await migrate_database(empty_database_url, revision="0002")
+    environment = {**os.environ, "DATABASE_URL": empty_database_url, "REDIS_URL": "redis://127.0.0.1:1"}
+    command = (sys.executable, "-m", "app", "migrate")
+    engine = create_async_engine(empty_database_url)
+    async with engine.begin() as user:
+        await user.execute(text("LOCK TABLE post_targets IN ACCESS SHARE MODE"))
+        patient = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
+        told = (await patient.communicate())[1].decode()
+        assert (patient.returncode, told.count("\n"), "lock timeout" in told) == (2, 1, True), told
+
+        killed = await asyncio.create_subprocess_exec(*command, env=environment)
+        async with asyncio.timeout(30):
+            while not await user.scalar(text(WAITING)):
+                await asyncio.sleep(0.01)
+        killed.kill()
+        await killed.wait()
+    await engine.dispose()
+
+    assert await migrate_database(empty_database_url)
+    assert await differences(empty_database_url) == []
+
+
+async def test_the_largest_tables_can_be_partitioned_by_month(empty_database_url: str) -> None:
+    """As deploy/capacity.md says: by their ids, with every key and index they have."""
+    await migrate_database(empty_database_url)
+    engine = create_async_engine(empty_database_url)
+    async with engine.begin() as connection:
+        for name in ("posts", "attempts"):
+            months = f"CREATE TABLE {name}_by_month (LIKE {name} INCLUDING ALL) PARTITION BY RANGE (id)"
+            await connection.execute(text(months))
+    await engine.dispose()
 
 
 async def test_a_line_of_the_ledger_is_never_changed(database: AsyncEngine) -> None:
