@@ -31,6 +31,18 @@ def test_every_error_code_is_listed() -> None:
     assert shown[1] == error_table(), "paste this:\n" + error_table()
 
 
+def test_documents_are_no_wider_than_code() -> None:
+    """120 characters, tables apart."""
+    documents = [*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md"), *(ROOT / "schema").glob("*.md")]
+    wide = [
+        f"{document.relative_to(ROOT)}:{number}"
+        for document in documents
+        for number, line in enumerate(document.read_text().splitlines(), 1)
+        if len(line) > 120 and not line.startswith("|")
+    ]
+    assert wide == []
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_listed(name: str) -> None:
     """By its variable; platforms' own are listed once, for Instagram."""
