@@ -177,6 +177,16 @@ def test_each_objective_burns_fast_and_slowly() -> None:
             assert set(re.findall(r"\* ([\d.]+)", alert["expr"])) == {f"{allowance:g}"}
 
 
+def test_every_window_of_an_objective_asks_the_same_question() -> None:
+    """Another bound or span in one of them alone would burn another allowance; 5 s and 50 ms are what is stated."""
+    for name, bounds in {"punctuality": {"5.0"}, "pages": {"0.05"}, "operations": set()}.items():
+        prefix = f"crier:{name}:ratio_rate"
+        asked = {record.removeprefix(prefix): expr for record, expr in RECORDED.items() if record.startswith(prefix)}
+        assert len(asked) >= 4
+        assert len({expr.replace(f"[{window}]", "[…]") for window, expr in asked.items()}) == 1
+        assert set(re.findall(r'le="([\d.]+)"', " ".join(asked.values()))) == bounds
+
+
 def test_the_rules_say_what_they_should_of_bad_days() -> None:
     """Prometheus's own tool checks the files and runs their scenarios."""
     promtool = shutil.which("promtool")
