@@ -114,7 +114,7 @@ async def test_a_damaged_backup_restores_nothing(database_url: str, empty_databa
     dump, damaged = tmp_path / "crier.dump", tmp_path / "damaged.dump"
     assert run("backup.sh", dump, url=database_url, tools=tools).returncode == 0
     whole = dump.read_bytes()
-    for content in (b"", b"no dump", whole[:100], whole[: len(whole) // 2], whole[: len(whole) * 9 // 10]):
+    for content in (b"", b"no dump", whole[:100], whole[: len(whole) // 2], whole[:-1]):
         damaged.write_bytes(content)
         refused = run("restore.sh", damaged, url=empty_database_url, tools=tools)
         assert (refused.returncode, "error" in refused.stderr) == (1, True), len(content)
