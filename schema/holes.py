@@ -15,8 +15,8 @@ from graphql import GraphQLObjectType, GraphQLSchema
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from resolvers.loaders import Loaders
-from schema.scalars import write_moment
 from services.domain.accounts import Platform
+from services.domain.moments import write_moment
 from services.domain.selection import TYPENAME, Hole, Selection
 
 LOADED: Mapping[str, Callable[[Loaders, Sequence[Any]], Awaitable[object]]] = {

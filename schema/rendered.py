@@ -20,7 +20,7 @@ from schema.documents import PREPARED
 from schema.extensions.plan import note_road
 from schema.holes import fill
 from schema.info import Info
-from schema.selection import Outlines, read_list, read_lists
+from schema.selection import Outline, Outlines, read_list, read_lists
 from services.backends.statements import tally_statements
 from services.domain.errors import CrierError, TimedOut
 from services.domain.ids import decode_id
@@ -67,13 +67,18 @@ class ShortRoad(FieldExtension):
         return replace(rendered, json=json, holes=())
 
     def _make_question(self, info: Info, given: Given) -> Question | None:
-        prepared = info.context.extras.get(PREPARED)
-        outlines = Outlines() if prepared is None else prepared.outlines
-        outline = outlines.read(info._raw_info)
+        outline = read_outline(info)
         try:
             return self._ask(info.context, given, outline.selection, tuple(read_lists(outline, info)))
         except CrierError:
             return None
+
+
+def read_outline(info: Info) -> Outline:
+    """What a root field was asked for; worked out once per document where that is remembered."""
+    prepared = info.context.extras.get(PREPARED)
+    outlines = Outlines() if prepared is None else prepared.outlines
+    return outlines.read(info._raw_info)
 
 
 def _ask_posts(context: Context, given: Given, selection: Selection, below: Below) -> Question:

@@ -9,14 +9,11 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
+from services.domain.moments import write_moment
+
 Url = NewType("Url", str)
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
-
-
-def write_moment(moment: datetime) -> str:
-    """RFC 3339 in UTC with exactly six digits and `Z`: the very text that PostgreSQL renders on the shorter road."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def read_moment(value: object) -> datetime:

@@ -80,7 +80,7 @@ class Api:
             events = await self.schema.subscribe(document, variable_values=variables, context_value=context)
             async for result in events:
                 assert not result.errors, result.errors
-                yield result.data
+                yield orjson.loads(orjson.dumps(result.data))
 
     @asynccontextmanager
     async def context(self, viewer: Viewer | None) -> AsyncIterator[Context]:

@@ -28,7 +28,6 @@ OUR_MISTAKE = "Something went wrong on our side. The correlation id finds it in 
 _TOO_MANY_TOKENS = "Syntax Error: Document contains more than"
 _TOO_MANY_DIGITS = "Exceeds the limit ("  # Python's, of an integer that would take too long to read
 _LONGEST_MESSAGE = 500
-_ERRORS_TOLD = 5
 
 _OPERATION_UNCLEAR = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 """Raised by Strawberry where it cannot tell, or may not run, the operation; the views answer these."""
@@ -36,14 +35,6 @@ _OPERATION_UNCLEAR = (MissingQueryError, CannotGetOperationTypeError, InvalidOpe
 
 class QuietSchema(strawberry.Schema):
     """A schema that says no more than it should, to clients or in logs."""
-
-    def _get_custom_context_kwargs(self, *args: Any, **options: Any) -> dict[str, Any]:
-        """With field suggestions switched off, wrong enum values in variables are answered without right ones too; of
-        many mistakes in variables only the first are told, for each repeats what it speaks of."""
-        return super()._get_custom_context_kwargs(*args, **options) | {
-            "hide_suggestions": self.config.disable_field_suggestions,
-            "max_coercion_errors": _ERRORS_TOLD,
-        }
 
     def create_extensions_runner(
         self, execution_context: ExecutionContext, extensions: list[SchemaExtension]

@@ -59,6 +59,11 @@ class RequestTimeout(SchemaExtension):
 class TimedExecutor(RenderingExecutor):
     """Executes a query, a mutation, or one event of a subscription under its deadline, if the schema sets any."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._root_fields: list[Any] = []
+        """Those of a subscription's first event; what executes the others is a shallow copy of this."""
+
     async def execute_operation(self, serially: bool | None = None) -> Any:
         """Execute, and answer in time."""
         allowed = self.context_value.extras.get(_TIME_ALLOWED)
@@ -70,6 +75,16 @@ class TimedExecutor(RenderingExecutor):
             # Two of its own methods, for resolvers that run no more. Kept, they would make every operation a ring with
             # all that it read, which only the garbage collector finds, thousands of requests later.
             del self.async_helpers
+
+    def execute_collected_root_fields(self, root_type: Any, root_value: Any, fields: Any, *more: Any) -> Any:
+        """Execute the fields that the first event was asked for, which are every event's.
+
+        graphql-core collects them anew each time, and remembers what lies below them by the very lists: all events of
+        a subscription would be remembered as long as it lasts.
+        """
+        if not self._root_fields:
+            self._root_fields.append(fields)
+        return super().execute_collected_root_fields(root_type, root_value, self._root_fields[0], *more)
 
     async def with_abort_signal(self, awaitable: Awaitable[T]) -> T:
         """Wait for a resolver until the deadline; one that comes too late is not even begun."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from strawberry.extensions import SchemaExtension
 from strawberry.extensions.runner import SchemaExtensionsRunner
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, StreamExecutionResult
 from strawberry.utils.await_maybe import await_maybe
 
 _Steps: TypeAlias = "GeneratorType[None, None, None] | AsyncGeneratorType[None, None]"
@@ -20,7 +20,7 @@ _Steps: TypeAlias = "GeneratorType[None, None, None] | AsyncGeneratorType[None, 
 
 
 class ExtensionsRunner(SchemaExtensionsRunner):
-    """For extensions whose hooks are generators, as all of ours are; events of subscriptions go Strawberry's way."""
+    """For extensions whose hooks are generators, as all of ours are."""
 
     def operation(self) -> Any:
         """Around everything."""
@@ -38,6 +38,10 @@ class ExtensionsRunner(SchemaExtensionsRunner):
         """Around the execution."""
         return _Phase(self.extensions, "on_execute")
 
+    def on_stream_result(self, result: StreamExecutionResult) -> Any:
+        """Around one event of a subscription on its way out."""
+        return _Phase(self.extensions, "on_stream_result", result)
+
     async def get_extensions_results(self, ctx: ExecutionContext) -> dict[str, Any]:
         """What the extensions tell with the answer."""
         told: dict[str, Any] = {}
@@ -50,11 +54,12 @@ class ExtensionsRunner(SchemaExtensionsRunner):
 class _Phase:
     """One phase of one operation, as an asynchronous context: errors pass through the hooks as contextlib has it."""
 
-    __slots__ = ("_entered", "_extensions", "_name")
+    __slots__ = ("_entered", "_extensions", "_given", "_name")
 
-    def __init__(self, extensions: Sequence[SchemaExtension], name: str) -> None:
+    def __init__(self, extensions: Sequence[SchemaExtension], name: str, *given: object) -> None:
         self._extensions = extensions
         self._name = name
+        self._given = given
         self._entered: list[_Steps] = []
 
     async def __aenter__(self) -> None:
@@ -62,7 +67,7 @@ class _Phase:
             hook = _find_hook(type(extension), self._name)  # type: ignore[arg-type] # classes are hashable
             if hook is None:
                 continue
-            steps = hook(extension)
+            steps = hook(extension, *self._given)
             try:
                 if not await _is_at_yield(steps):
                     raise RuntimeError(f"{self._name} of {type(extension).__name__} ended without a yield")
@@ -111,7 +116,7 @@ async def _is_at_yield(steps: _Steps, error: BaseException | None = None) -> boo
 
 
 @cache
-def _find_hook(extension: type[SchemaExtension], name: str) -> Callable[[SchemaExtension], _Steps] | None:
+def _find_hook(extension: type[SchemaExtension], name: str) -> Callable[..., _Steps] | None:
     """A class's own hook; None where it has none."""
     hook = getattr(extension, name)
     return None if hook is getattr(SchemaExtension, name) else hook

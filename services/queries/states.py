@@ -24,6 +24,9 @@ from services.queries.rows import account_from, media_from, post_from, target_fr
 PRIVATE = ("checkpoint", "lease", "lease_until", "leased_by", "prepare_at", "step", "step_began_at", "step_shows")
 """What workers keep for themselves; never part of a state."""
 
+StateRows = Mapping[str, Any]
+"""A state as JSON: the rows of the post, its targets, its media and their accounts, as an event carries them."""
+
 
 @dataclass(frozen=True, slots=True)
 class LockedPost:
@@ -93,12 +96,18 @@ def _settling(names: tuple[str, ...]) -> Select[Any]:
 
 async def read_state(c: AsyncConnection, post_id: UUID, *, owner: UUID | None) -> PostState | None:
     """A post whole, as it stands; None where it is absent or somebody else's."""
+    rows = await read_rows(c, post_id, owner=owner)
+    return None if rows is None else state_from_json(rows)
+
+
+async def read_rows(c: AsyncConnection, post_id: UUID, *, owner: UUID | None) -> StateRows | None:
+    """The same as an event would tell it."""
     mine = [] if owner is None else [POSTS.c.user_id == owner]
-    payload = (await c.execute(_state().where(POSTS.c.id == post_id, *mine))).scalar_one_or_none()
-    return None if payload is None else state_from_json(payload)
+    rows: StateRows | None = (await c.execute(_state().where(POSTS.c.id == post_id, *mine))).scalar_one_or_none()
+    return rows
 
 
-async def upcoming_states(c: AsyncConnection, *, owner: UUID, limit: int) -> list[PostState]:
+async def upcoming_rows(c: AsyncConnection, *, owner: UUID, limit: int) -> list[StateRows]:
     """The owner's posts that are still to come, soonest first."""
     to_come = [PostStatus(status.value) for status in STILL_TO_COME]
     statement = (
@@ -107,10 +116,10 @@ async def upcoming_states(c: AsyncConnection, *, owner: UUID, limit: int) -> lis
         .order_by(POSTS.c.calendar_at, POSTS.c.id)
         .limit(limit)
     )
-    return [state_from_json(row.state) for row in await c.execute(statement)]
+    return [row.state for row in await c.execute(statement)]
 
 
-def state_from_json(data: Mapping[str, Any]) -> PostState:
+def state_from_json(data: StateRows) -> PostState:
     """A state as `settle_post` put it into an event."""
     return PostState(
         post=post_from(data["post"]),

@@ -253,10 +253,11 @@ def write_deep(schema: GraphQLSchema, random: Random) -> str:
     return "{ " + " ".join(fields) + " }"
 
 
-def _write_set(schema: GraphQLSchema, of: Any, random: Random, depth: int) -> str:
+def write_set(schema: GraphQLSchema, of: Any, random: Random, depth: int) -> str:
+    """What is selected of an object, or of all that an interface or a union may stand for."""
     if isinstance(of, (GraphQLInterfaceType, GraphQLUnionType)):
         members = [
-            f"... on {type_.name} {_write_set(schema, type_, random, depth)}" for type_ in schema.get_possible_types(of)
+            f"... on {type_.name} {write_set(schema, type_, random, depth)}" for type_ in schema.get_possible_types(of)
         ]
         return f"{{ __typename {' '.join(members)} }}"
     names = [name for name, field in of.fields.items() if depth > 0 or is_leaf_type(get_named_type(field.type))]
@@ -280,7 +281,7 @@ def _write_field(
         arguments = f"(orderBy: {random.choice(ORDERS)}{random.choice(FILTERS)})"
     below = get_named_type(field.type)
     return f"{alias}: {name}{arguments}" + (
-        "" if is_leaf_type(below) else " " + _write_set(schema, below, random, depth - 1)
+        "" if is_leaf_type(below) else " " + write_set(schema, below, random, depth - 1)
     )
 
 

@@ -1,6 +1,7 @@
 """Subscriptions: the current state first, then every change, in order, each once, the viewer's own only."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -8,8 +9,11 @@ from uuid import UUID
 
 import orjson
 import pytest
+from graphql.execution.collect_fields import FieldDetails
 from sqlalchemy import update
 
+from schema.build import build_schema
+from schema.extensions.error_codes import ErrorCodes
 from services.backends.events import channel_of
 from services.backends.statements import tally_statements
 from services.domain.viewers import Viewer
@@ -237,3 +241,51 @@ async def test_events_carry_no_tokens(api: Api) -> None:
         state = await read_state(c, UUID(post.removeprefix("post_")), owner=None)
     assert state is not None
     assert [shown.id for shown in state.accounts] == [account]
+
+
+async def test_events_of_an_older_release_are_told_whole(api: Api) -> None:
+    """What their rows lack is read."""
+    ada = await api.add_person()
+    post = await api.schedule(ada, await api.add_account(ada, expiry_warning=7))
+    document = "subscription { postsChanged { caption targets { status account { status expiryWarning } } } }"
+    async with aclosing(api.watch(document, ada)) as events:
+        before = await following(events)
+        assert before["targets"][0]["account"] == {"status": "CONNECTED", "expiryWarning": 7}
+        message = await event_of(api, post)
+        del message["payload"]["accounts"]
+        await publish(api, ada, message)
+        assert await following(events) == before
+
+
+async def test_events_that_were_told_leave_nothing_behind(api: Api) -> None:
+    """A subscription may last for weeks: what graphql-core works out for one event serves the next."""
+    ada = await api.add_person()
+    post = await api.schedule(ada, await api.add_account(ada))
+    document = "subscription ($id: ID!) { postChanged(id: $id) { author { name } targets { account { handle } } } }"
+
+    def remembered() -> int:
+        return sum(type(each) is FieldDetails for each in gc.get_objects())
+
+    async with aclosing(api.watch(document, ada, id=post)) as events:
+        for caption in "ab":
+            await following(events)
+            await edit(api, ada, post, caption)
+        await following(events)
+        before = remembered()
+        for caption in "cdefg":
+            await edit(api, ada, post, caption)
+            await following(events)
+        assert remembered() == before
+
+
+async def test_mistakes_in_variables_are_told_as_of_queries(api: Api) -> None:
+    """Without suggestions where there are none, and only the first of many."""
+    document = """subscription ($by: PostOrder!, $of: PostFilter) {
+        postsChanged { targets { account { posts(orderBy: $by, filter: $of) { totalCount } } } } }"""
+    closed = build_schema(extensions=[ErrorCodes], field_suggestions=False)
+    for variables in ({"by": "CREATED_AT_AS"}, {"by": "CREATED_AT_ASC", "of": {f"statuse{n}": 1 for n in range(60)}}):
+        async with api.context(await api.add_person()) as context:
+            answers = await closed.subscribe(document, variable_values=variables, context_value=context)
+            [answer] = [each async for each in answers]
+        assert 1 <= len(answer.errors) <= 6
+        assert "Did you mean" not in str(answer.errors)

@@ -108,6 +108,38 @@ async def test_what_was_entered_is_left_where_a_later_one_refuses() -> None:
     assert SEEN[-2:] == ["execute >", "execute <"]
 
 
+@strawberry.type
+class Subscription:
+    """The least that can be watched."""
+
+    @strawberry.subscription
+    async def answers(self) -> AsyncIterator[int]:
+        """Twice."""
+        yield 1
+        yield 2
+
+
+class Watching(SchemaExtension):
+    """Sees every event on its way out, and may change it."""
+
+    def on_stream_result(self, result: Any) -> Iterator[None]:
+        SEEN.append(f"result {result.data} >")
+        result.extensions = {"seen": True}
+        yield
+        SEEN.append("result <")
+
+
+async def test_every_event_passes_the_hooks_before_it_is_told() -> None:
+    """What they make of it is what is told."""
+    schema = QuietSchema(Query, subscription=Subscription, extensions=[First, Watching])
+    async for result in await schema.subscribe("subscription { answers }"):
+        told_with = result.extensions
+        SEEN.append(f"told {told_with}")
+
+    told = [[f"result {{'answers': {number}}} >", "told {'seen': True}", "result <"] for number in (1, 2)]
+    assert SEEN[SEEN.index("execute <") + 1 : -1] == [*told[0], *told[1]]
+
+
 Manner = Literal["passes", "swallows", "changes", "fails at its end", "refuses"]
 
 

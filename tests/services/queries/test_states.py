@@ -20,7 +20,7 @@ from services.queries.states import (
     settle_post,
     settle_posts,
     state_from_json,
-    upcoming_states,
+    upcoming_rows,
 )
 from services.queries.targets import load_targets
 from tests.services.queries.calendars import ENTRIES, NOON, Entry, store
@@ -72,7 +72,8 @@ async def test_sql_rolls_up_as_the_domain_does(engine: AsyncEngine, statuses: Se
             PostStatus.FAILED,
             PostStatus.CANCELED,
         )
-        assert await upcoming_states(c, owner=owner, limit=5) == ([state] if is_to_come else [])
+        upcoming = await upcoming_rows(c, owner=owner, limit=5)
+        assert [state_from_json(rows) for rows in upcoming] == ([state] if is_to_come else [])
 
 
 async def test_a_state_tells_nothing_of_what_workers_keep(engine: AsyncEngine) -> None:
