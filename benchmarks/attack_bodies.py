@@ -34,6 +34,7 @@ def attack_bodies() -> dict[str, bytes]:
     bodies = {}
     for manner, size in (("full", FULL), ("fitting", FITTING)):
         bodies |= {f"{name}, {manner}": _body(document)[:MOST_BYTES] for name, document in _documents(size)}
+    bodies |= {name: _body(document) for name, document in _at_the_limits()}
     bodies |= dict(_raw())
     return bodies
 
@@ -72,6 +73,18 @@ def _selections(size: Size) -> Iterator[tuple[str, Document]]:
     yield "unknown fields", "{viewer {" + " ".join(f"fieldThatIsNot{n}" for n in size.times(1)) + "}}"
     yield "nearly known fields", "{posts {nodes {" + " ".join(f"scheduledAtt{n}" for n in size.times(1)) + "}}}"
     yield "declared variables", f"query ({' '.join(f'$v{n}: ID' for n in size.times(4))}) {{__typename}}"
+
+
+def _at_the_limits() -> Iterator[tuple[str, Document]]:
+    """As much of several things as is allowed of each, in no more tokens than may be."""
+    unused = " ".join(f"fragment F{n} on Query {{__typename}}" for n in range(_LIMITS.fragments))
+    declared = " ".join(f"$v{n}: ID" for n in range(_LIMITS.variables))
+    spreads = " ".join(f"...G{n}" for n in range(_LIMITS.spreads))
+    yield "variables and unused fragments", f"query ({declared}) {{viewer {{{'id ' * 500}}}}} {unused}"
+    yield "unknown and unused fragments", f"{{__typename {spreads}}} {unused}"
+    yield "spreads of unused variables", f"query ({declared}) {{viewer {{{spreads} {'id ' * 550}}}}}"
+    inline = "... {" * 14 + "".join(f"a{n}: viewer {{id}} " for n in range(15)) + "}" * 14
+    yield "one fragment spread in the depth", f"{{{inline} {'...F0 ' * 5}}} {unused}"
 
 
 def _fragments(size: Size) -> Iterator[tuple[str, Document]]:

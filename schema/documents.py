@@ -1,7 +1,9 @@
 """Documents that were parsed, measured and validated before, so that a client's usual ones cost nothing again."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,10 +50,14 @@ class DocumentLimits:
     length: int = 100
     """Of one list, or one object, among the variables."""
     operations: int = 50
-    depth: int = 16
-    root_fields: int = 20
+    fragments: int = 100
+    variables: int = 100
+    spreads: int = 250
+    """Fragments as they stand in the text, inline ones included."""
     written: int = 800
     """Fields as they stand in the text."""
+    depth: int = 16
+    root_fields: int = 20
     fields: int = 2_000
     """Fields as they are asked for: those of a fragment wherever it is spread."""
     aliases: int = 100
@@ -59,6 +65,18 @@ class DocumentLimits:
     comparisons: int = 200_000
     reach: int = 2_500
     cost: int = 5_000
+
+    def in_text(self) -> dict[str, int]:
+        """What the parser counts, for whoever brings too much of it need not be read to the end."""
+        return {
+            "operations": self.operations,
+            "fragments": self.fragments,
+            "variables": self.variables,
+            "spreads of fragments": self.spreads,
+            "fields in its text": self.written,
+            "aliases": self.aliases,
+            "directives": self.directives,
+        }
 
 
 class QueryTooComplex(CrierError):
@@ -130,6 +148,17 @@ class DocumentCache:
         self._capacity = capacity
         self._characters = 0
         self._prepared: OrderedDict[str, PreparedDocument] = OrderedDict()
+        self._turns = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """For whoever looks at a document that is new: one at a time, and after each the loop sees to everybody else.
+        Who asks for something quick, as probes do, need not wait for every attacker's document first."""
+        async with self._turns:
+            try:
+                yield
+            finally:
+                await asyncio.sleep(0)
 
     def find(self, text: str) -> PreparedDocument | None:
         """What is known about a document that was seen lately."""
@@ -194,7 +223,6 @@ def count_values(variables: Mapping[str, Any], limits: DocumentLimits) -> int:
 
 def check_shape(measure: DocumentMeasure, limits: DocumentLimits) -> None:
     """Raise QueryTooComplex, naming the limit, for a document that even to validate would cost too much."""
-    _hold("operations", len(measure.operations), limits.operations)
     for operation in measure.operations.values():
         for name, amount, most in (
             ("levels of fields", operation.depth, limits.depth),

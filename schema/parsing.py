@@ -8,21 +8,28 @@ What is rare, and what is wrong, is left to it.
 
 import re
 from bisect import bisect_right
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     Lexer,
     NameNode,
     Node,
+    OperationDefinitionNode,
     SelectionSetNode,
     Source,
     SourceLocation,
     Token,
     TokenKind,
+    VariableDefinitionNode,
 )
 from graphql.language.parser import Parser
 
@@ -42,14 +49,14 @@ _STRING_GROUP = 3
 _RARE = (TokenKind.COMMENT, TokenKind.EOF)
 
 
-def parse_document(text: str, *, max_tokens: int, max_fields: int) -> DocumentNode:
+def parse_document(text: str, *, max_tokens: int, most: Mapping[str, int]) -> DocumentNode:
     """The document that a text holds. Raises GraphQLSyntaxError, also for one of more tokens, comments included, and
-    QueryTooComplex for one of more fields."""
+    QueryTooComplex for one of more of anything than `most` says (`DocumentLimits.in_text`)."""
     source = _Text(text)
     lexer = _QuickLexer(source)
     first = lexer.token
     try:
-        return _QuickParser(source, lexer=lexer, max_tokens=max_tokens, max_fields=max_fields).parse_document()
+        return _QuickParser(source, lexer=lexer, max_tokens=max_tokens, most=most).parse_document()
     except (GraphQLSyntaxError, QueryTooComplex) as error:
         raise error.with_traceback(None) from None  # nor the frames of the parser, with all that was read
     except RecursionError:
@@ -119,10 +126,11 @@ _KnownByItself.kind = SelectionSetNode.kind  # graphql-core names kinds after th
 class _QuickParser(Parser):
     """Takes tokens, and builds names, fields and selection sets, in one step each."""
 
-    def __init__(self, source: Source, *, lexer: Lexer, max_tokens: int, max_fields: int) -> None:
+    def __init__(self, source: Source, *, lexer: Lexer, max_tokens: int, most: Mapping[str, int]) -> None:
         super().__init__(source, lexer=lexer, max_tokens=max_tokens)
-        self._most = max_tokens
-        self._most_fields = self._fields_left = max_fields
+        self._most_tokens = max_tokens
+        self._most = most
+        self._left = dict(most)
 
     def advance_lexer(self) -> None:
         """The next token. Comments, the end, and one token too many are graphql-core's."""
@@ -133,10 +141,10 @@ class _QuickParser(Parser):
             if token is None:
                 token = last.next = lexer.read_next_token(last.end)
                 token.prev = last
-            if token.kind not in _RARE and self._token_counter < self._most:
+            if token.kind not in _RARE and self._token_counter < self._most_tokens:
                 lexer.last_token, lexer.token = last, token
                 self._token_counter += 1
-                lexer._comment_budget = self._most - self._token_counter
+                lexer._comment_budget = self._most_tokens - self._token_counter
                 return
         super().advance_lexer()
 
@@ -147,12 +155,11 @@ class _QuickParser(Parser):
 
     def parse_field(self) -> FieldNode:
         """Field: Alias? Name Arguments? Directives? SelectionSet?"""
-        self._fields_left -= 1
-        if self._fields_left < 0:
-            raise QueryTooComplex(f"The document has more than {self._most_fields} fields in its text.")
+        self._count("fields in its text")
         start = self._lexer.token
         alias, name = None, self.parse_name()
         if self.expect_optional_token(TokenKind.COLON):
+            self._count("aliases")
             alias, name = name, self.parse_name()
         following = self._lexer.token.kind
         arguments = self.parse_arguments(False) if following is TokenKind.PAREN_L else None
@@ -167,6 +174,36 @@ class _QuickParser(Parser):
             selection_set=selection_set,
             loc=self.loc(start),
         )
+
+    def parse_fragment(self) -> FragmentSpreadNode | InlineFragmentNode:
+        """A fragment where it is spread, or written."""
+        self._count("spreads of fragments")
+        return super().parse_fragment()
+
+    def parse_operation_definition(self) -> OperationDefinitionNode:
+        """An operation."""
+        self._count("operations")
+        return super().parse_operation_definition()
+
+    def parse_fragment_definition(self) -> FragmentDefinitionNode:
+        """A fragment where it is defined."""
+        self._count("fragments")
+        return super().parse_fragment_definition()
+
+    def parse_variable_definition(self) -> VariableDefinitionNode:
+        """A variable where it is defined."""
+        self._count("variables")
+        return super().parse_variable_definition()
+
+    def parse_directive(self, is_const: bool) -> DirectiveNode:
+        """A directive."""
+        self._count("directives")
+        return super().parse_directive(is_const)
+
+    def _count(self, what: str) -> None:
+        self._left[what] -= 1
+        if self._left[what] < 0:
+            raise QueryTooComplex(f"The document has more than {self._most[what]} {what}, which is the most.")
 
     def parse_selection_set(self) -> SelectionSetNode:
         """SelectionSet: { Selection* }"""

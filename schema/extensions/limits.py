@@ -1,6 +1,7 @@
 """Nothing is run that could cost too much: the cheapest check comes first, and each before the work that it spares."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
 
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
@@ -30,29 +31,37 @@ class Limits(SchemaExtension):
     def __init__(self, *, documents: DocumentCache) -> None:
         self._documents = documents
 
-    def on_parse(self) -> Iterator[None]:
+    async def on_parse(self) -> AsyncIterator[None]:
         """Hand over a document that is known, or has been read, measured and found fit; else say why it is not."""
+        prepared = self._documents.find(self.execution_context.query or "")
+        is_settled = prepared is not None and prepared.errors is not None
+        async with nullcontext() if is_settled else self._documents.turn():
+            values = self._prepare(prepared)
+            yield
+            self._decide(values)
+
+    def _prepare(self, prepared: PreparedDocument | None) -> int:
+        """Hand over the document; gives the number of values that come with it."""
         operation = self.execution_context
-        variables = operation.variables or {}
-        text = operation.query or ""
-        prepared = self._documents.find(text)
+        limits, text = self._documents.limits, operation.query or ""
         if prepared is None:
-            check_text(text, self._documents.limits)
-        values = count_values(variables, self._documents.limits)
-        schema = operation.schema._schema
+            check_text(text, limits)
+        values = count_values(operation.variables or {}, limits)
         if prepared is None:
-            limits = self._documents.limits
-            document = parse_document(text, max_tokens=limits.tokens, max_fields=limits.written)
-            prepared = self._documents.prepare(text, document, schema)
+            document = parse_document(text, max_tokens=limits.tokens, most=limits.in_text())
+            prepared = self._documents.prepare(text, document, operation.schema._schema)
         operation.graphql_document = prepared.document
         operation.context.extras[PREPARED] = prepared
-        yield
+        return values
 
+    def _decide(self, values: int) -> None:
+        operation = self.execution_context
+        prepared: PreparedDocument = operation.context.extras[PREPARED]
         # A list, even an empty one, tells Strawberry that validation is done.
         operation.pre_execution_errors = list(prepared.errors or ())
         if not prepared.errors:
             try:
-                self._judge(prepared, prepared.measure(schema, variables), values)
+                self._judge(prepared, prepared.measure(operation.schema._schema, operation.variables or {}), values)
             except CrierError as error:
                 operation.pre_execution_errors = [GraphQLError(str(error), original_error=error)]
 

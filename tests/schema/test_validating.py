@@ -19,6 +19,7 @@ from tests.fuzz.wire import GOOD
 SCHEMA = build_schema()._schema
 RULES = DocumentCache(limits=DocumentLimits()).rules
 TOKENS = 1_700
+ENDLESS = dict.fromkeys(DocumentLimits().in_text(), 10**9)
 
 _RARE_PIECES = [
     "...",
@@ -44,7 +45,7 @@ def read(text: str, *, quickly: bool) -> DocumentNode | tuple[Any, ...]:
     """The document; of a text that is none, what is wrong and where."""
     try:
         if quickly:
-            return parse_document(text, max_tokens=TOKENS, max_fields=10**9)
+            return parse_document(text, max_tokens=TOKENS, most=ENDLESS)
         return parse(text, max_tokens=TOKENS)
     except GraphQLError as error:
         return error.message, error.positions, error.locations
@@ -129,18 +130,20 @@ def test_every_rule_is_asked(rule: Any) -> None:
         "fragment D on Query {...C} fragment G on Int {x} type T {a: Int} "
         'mutation {schedulePost(input: {caption: 1, nope: "x"}) {post {... @defer {id}}} ... @defer {__typename}}'
     )
-    document = parse_document(text, max_tokens=TOKENS, max_fields=TOKENS)
+    document = parse_document(text, max_tokens=TOKENS, most=ENDLESS)
     errors = validate_document(SCHEMA, document, [rule], max_errors=100, hide_suggestions=True)
     assert mistakes(errors) == mistakes(validate(SCHEMA, parse(text), [rule], hide_suggestions=True))
 
 
-def test_parser_gives_up_at_a_field_too_many() -> None:
-    """Whatever else the text may hold."""
-    text = "{a b c {d}}"
-    assert shown(parse_document(text, max_tokens=10, max_fields=4)) == shown(parse(text))
-    with pytest.raises(QueryTooComplex, match="more than 3 fields"):
-        parse_document(text, max_tokens=10, max_fields=3)
+def test_parser_gives_up_at_one_too_many() -> None:
+    """Of whatever it counts, and whatever else the text may hold."""
+    text = "query ($v: Int) {a: b @c ...F} fragment F on Query {d}"
+    just_enough = dict.fromkeys(DocumentLimits().in_text(), 1) | {"fields in its text": 2}
+    assert shown(parse_document(text, max_tokens=30, most=just_enough)) == shown(parse(text))
+    for what, number in just_enough.items():
+        with pytest.raises(QueryTooComplex, match=f"more than {number - 1} {what}, which is the most"):
+            parse_document(text, max_tokens=30, most=just_enough | {what: number - 1})
     with pytest.raises(GraphQLError, match="more than 7 tokens"):
-        parse_document(text, max_tokens=7, max_fields=4)
+        parse_document(text, max_tokens=7, most=ENDLESS)
     with pytest.raises(GraphQLError, match="more than 9 tokens"):
-        parse_document(f"# one\n#two\n{text}", max_tokens=9, max_fields=4)
+        parse_document(f"# one\n#two\n{text}", max_tokens=9, most=ENDLESS)

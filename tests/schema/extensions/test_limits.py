@@ -1,5 +1,6 @@
 """What could cost too much is refused before it costs anything."""
 
+import asyncio
 import gc
 import re
 import time
@@ -41,6 +42,11 @@ REFUSED = {
     "literals": "{item(number: [" + "1 " * 251 + "]) {number}}",
     "tokens": "{" + "quick " * 1_001 + "}",
     "operations": " ".join(f"query Q{n} {{quick}}" for n in range(51)),
+    "fragments": "{quick} " + " ".join(f"fragment F{n} on Query {{quick}}" for n in range(101)),
+    "spreads": "{" + "...F " * 251 + "}",
+    "variables": f"query ({' '.join(f'$v{n}: Int' for n in range(101))}) {{quick}}",
+    "aliases of all operations": " ".join(f"query Q{n} {{a: quick b: quick c: quick}}" for n in range(34)),
+    "directives of all operations": " ".join(f"query Q{n} {{quick {'@skip(if: true) ' * 3}}}" for n in range(34)),
     "introspection": "{" + " ".join(f"a{n}: __schema {{types {{name}}}}" for n in range(3)) + "}",
     "types": "{"
     + " ".join(f'a{n}: __type(name: "Item") {{fields {{type {{fields {{type {{name}}}}}}}}}}' for n in range(20))
@@ -141,10 +147,37 @@ async def test_known_document_is_neither_parsed_nor_validated_again(monkeypatch:
     assert prepared.count("{quick}") == 2
 
 
+async def test_no_two_new_documents_are_looked_at_in_one_turn_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for something else is seen to between them; those that are refused included."""
+    turns: list[int] = []
+    turn = 0
+    original = DocumentCache.prepare
+
+    def tick() -> None:
+        nonlocal turn
+        turn += 1
+        asyncio.get_running_loop().call_soon(tick)
+
+    def prepare(self: DocumentCache, *given: Any) -> Any:
+        turns.append(turn)
+        return original(self, *given)
+
+    monkeypatch.setattr(DocumentCache, "prepare", prepare)
+    schema = small_schema()
+    tick()
+    texts = [f"{{a{n}: {name}}}" for n in range(5) for name in ("quick", "nope")]
+    await asyncio.gather(*(schema.execute(text, context_value=a_context()) for text in texts))
+    assert len(set(turns)) == len(texts)
+
+
 LIMITS = (
     ("characters", DocumentLimits(characters=6)),
     ("lines", DocumentLimits(lines=0)),
     ("operations", DocumentLimits(operations=0)),
+    ("fragments", DocumentLimits(fragments=0)),
+    ("variables", DocumentLimits(variables=0)),
+    ("spreads of fragments", DocumentLimits(spreads=0)),
+    ("fields in its text", DocumentLimits(written=0)),
     ("levels of fields", DocumentLimits(depth=0)),
     ("root fields", DocumentLimits(root_fields=0)),
     ("values in lists and objects", DocumentLimits(literals=0)),
@@ -159,11 +192,14 @@ LIMITS = (
 @pytest.mark.parametrize(("name", "limits"), LIMITS, ids=[name for name, _ in LIMITS])
 async def test_every_limit_refuses_naming_itself(name: str, limits: DocumentLimits) -> None:
     """What there is, and how much of it may be."""
-    document = "query Q {quick a: quick\nquick @skip(if: true) b: quick(of: [1])}"
+    document = (
+        "query Q($v: Int) {quick a: quick\nquick @skip(if: true) b: quick(of: [1]) ...F} fragment F on Query {quick}"
+    )
     result = await small_schema(limits=limits).execute(document, context_value=a_context())
     assert code_of(result) == "QUERY_TOO_COMPLEX"
     assert result.errors
-    assert re.fullmatch(rf"The document has \d+ {name}; \d+ are allowed\.", result.errors[0].message)
+    counted, cut_short = rf"\d+ {name}; \d+ are allowed", rf"more than \d+ {name}, which is the most"
+    assert re.fullmatch(rf"The document has ({counted}|{cut_short})\.", result.errors[0].message)
 
 
 async def test_variables_that_bring_too_much_are_refused_before_anything_is_read() -> None:
@@ -259,7 +295,7 @@ def test_document_is_gone_at_once_when_nobody_keeps_it(text: str) -> None:
     gc.collect()
     gc.disable()
     try:
-        document = parse_document(text, max_tokens=1_700, max_fields=2_000)
+        document = parse_document(text, max_tokens=1_700, most=DocumentLimits(written=2_000).in_text())
         seen = weakref.ref(document.definitions[0].selection_set)  # type: ignore[attr-defined]  # an operation
         errors = cache.validate(cache.prepare(text, document, schema), schema)
         del document
@@ -277,7 +313,9 @@ def test_what_was_read_of_a_document_that_is_too_long_is_gone_with_the_parser(to
     gc.disable()
     try:
         with pytest.raises((GraphQLError, QueryTooComplex)) as refusal:
-            parse_document("{" + "number " * 100 + "}", max_tokens=tokens, max_fields=fields)
+            parse_document(
+                "{" + "number " * 100 + "}", max_tokens=tokens, most=DocumentLimits(written=fields).in_text()
+            )
         assert not [one for one in gc.get_objects() if isinstance(one, FieldNode) and one.name.value == "number"]
         assert refusal.value is not None
     finally:
