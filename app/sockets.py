@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _TOO_BIG, _TRY_LATER, _MALFORMED, _FORBIDDEN = 1009, 1013, 4400, 4403
+_LONGEST_CREDENTIAL = 16_384  # characters; a header may hold no more
 _LONGEST_REASON = 123  # bytes, by RFC 6455
 _SOON = 0.2  # seconds; a look at the very moment of a credential's end might still find it good
 
@@ -49,15 +50,25 @@ class SocketSession:
         self._correlation_id = correlation_id
         self._address = address
         self._operations = 0
-        self.connection_params: Mapping[str, object] = {}
-        """The payload of `connection_init`; Strawberry puts it here."""
+        self._authorization: object = None
         self.viewer: Viewer | None = None
+
+    @property
+    def connection_params(self) -> Mapping[str, object]:
+        """The payload of `connection_init`, which Strawberry puts here; of all that it may hold one thing is kept."""
+        return {"authorization": self._authorization}
+
+    @connection_params.setter
+    def connection_params(self, payload: Mapping[str, object]) -> None:
+        self._authorization = payload.get("authorization")
 
     async def identify(self) -> Viewer | None:
         """The viewer as of now. Raises Unauthenticated once the credential holds no longer."""
-        authorization = self.connection_params.get("authorization")
-        if not isinstance(authorization, (str, type(None))):
-            raise Unauthenticated("`authorization` is a string.")
+        authorization = self._authorization
+        if authorization is None:
+            return None
+        if not isinstance(authorization, str) or len(authorization) > _LONGEST_CREDENTIAL:
+            raise Unauthenticated(f"`authorization` is a string of at most {_LONGEST_CREDENTIAL} characters.")
         self.viewer = await self._view.authenticator.identify(authorization, self._address)
         return self.viewer
 
@@ -171,6 +182,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
         """One operation from its context to its last message."""
         correlation_id = self.context.next_id()
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)  # of this operation's task alone
+        extensions = self._asked_extensions.pop(operation.id, None)
         noted: dict[str, Any] = {"codes": []}
         began = time.perf_counter()
         try:
@@ -186,7 +198,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
         """Its results, and the message that says how it ended."""
         try:
             with tally_statements() as tally:
-                await self._run(operation, correlation_id, noted)
+                await self._run(operation, extensions, correlation_id, noted)
             noted["statements"] = tally.statements
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
@@ -198,7 +210,18 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
             noted["codes"].append((coded.extensions or {})["code"])
             await operation.send_initial_errors([coded])
 
-    async def _run(self, operation: Operation[SocketSession, None], correlation_id: str, noted: dict[str, Any]) -> None:
+    async def cleanup_operation(self, operation_id: str) -> None:
+        """End an operation, which may not even have begun."""
+        self._asked_extensions.pop(operation_id, None)
+        await super().cleanup_operation(operation_id)
+
+    async def _run(
+        self,
+        operation: Operation[SocketSession, None],
+        extensions: dict[str, Any] | None,
+        correlation_id: str,
+        noted: dict[str, Any],
+    ) -> None:
         """Send what the operation gives, in a context of its own."""
         viewer = await self.context.identify()
         note_asked(noted, operation.operation_name, viewer)
@@ -208,7 +231,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
                 variable_values=operation.variables,
                 context_value=context,
                 operation_name=operation.operation_name,
-                operation_extensions=self._asked_extensions.pop(operation.id, None),
+                operation_extensions=extensions,
             )
             name, extras = operation.operation_name, context.extras
             watched = noting(results, noted, asked_name=name, extras=extras, meter=self.view.meter)

@@ -1,6 +1,7 @@
 """graphql-transport-ws over real sockets."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.auth import Authenticator
 from app.options import EdgeOptions
+from app.sockets import SocketHandler
 from services.backends.database import Database
 from tests.app.edge.conftest import Edge, RunningEdge
 from tests.app.edge.small_edge import SECRET, small_schema
@@ -377,6 +379,45 @@ async def test_operations_of_a_socket_are_bounded(edge: Edge) -> None:
         message = await socket.hear()
         assert (message["id"], message["type"]) == ("2", "error")
         assert message["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+async def test_idle_socket_keeps_nothing_of_what_was_sent(running: RunningEdge) -> None:
+    """Neither of its `connection_init`, nor of operations that were ended before they began."""
+    filling = "kept" * 20_000
+    async with opened(running) as socket:
+        await socket.start(filling=filling, more=[filling] * 5)
+        for _ in range(20):
+            await socket.subscribe("{quick}", extensions={"filling": filling})
+            await socket.say(type="complete", id="1")
+        await socket.subscribe("{quick}", id="last")
+        while (await socket.hear()) != {"type": "complete", "id": "last"}:
+            pass
+        [adapter] = running.edge.streams._sockets
+        handlers = [each for each in gc.get_objects() if type(each) is SocketHandler]
+        [handler] = [each for each in handlers if each.websocket is adapter]
+        held = referents_of(handler._asked_extensions, vars(handler.context))
+        assert filling not in held
+
+
+def referents_of(*roots: Any) -> set[str]:
+    """All texts that plain values lead to."""
+    texts, stack = set(), list(roots)
+    while stack:
+        one = stack.pop()
+        if isinstance(one, str):
+            texts.add(one)
+        elif isinstance(one, dict):
+            stack.extend(one.values())
+        elif isinstance(one, list):
+            stack.extend(one)
+    return texts
+
+
+async def test_credential_of_any_length_is_no_credential(running: RunningEdge) -> None:
+    """What is kept of each socket is bounded."""
+    async with opened(running) as socket:
+        await socket.say(type="connection_init", payload={"authorization": "Bearer " + "x" * 20_000})
+        assert (await socket.end())[0] == 4403
 
 
 async def test_shutdown_closes_sockets_with_1001(running: RunningEdge) -> None:
