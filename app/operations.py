@@ -41,6 +41,7 @@ async def read_request(request: Request, *, most_bytes: int, patience: timedelta
     if request.method != "POST":
         raise BadRequest("GraphQL is asked by GET or POST.", status=405, headers={"Allow": "GET, POST"})
     _check_content_type(request.headers.get("content-type"))
+    _check_coding(request.headers.get("content-encoding"))
     body = await _read_body(request, most_bytes, patience)
     return read_operation(_load("The body", body))
 
@@ -104,6 +105,13 @@ def _check_content_type(header: str | None) -> None:
             "The body must be `Content-Type: application/json` in UTF-8.",
             status=415,
             headers={"Accept-Post": "application/json"},
+        )
+
+
+def _check_coding(header: str | None) -> None:
+    if (header or "identity").strip().lower() != "identity":
+        raise BadRequest(
+            "The body must come as it is, not encoded.", status=415, headers={"Accept-Encoding": "identity"}
         )
 
 

@@ -151,6 +151,14 @@ async def test_post_should_be_refused_without_a_content_type(running: RunningEdg
     assert answer.headers["accept-post"] == JSON
 
 
+async def test_post_of_an_encoding_that_is_not_read_is_refused(running: RunningEdge) -> None:
+    """As RFC 9110 has it: with what is read instead."""
+    for coding in ("gzip", "br", "identity, gzip"):
+        answer = await post(running, {"query": "{quick}"}, **{"Content-Encoding": coding})
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+    assert (await post(running, {"query": "{quick}"}, **{"Content-Encoding": "Identity"})).status_code == 200
+
+
 # Responses
 
 
