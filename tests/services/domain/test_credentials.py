@@ -24,6 +24,22 @@ def test_key_does_not_match_the_hash_of_another() -> None:
     assert not forged.matches(one.secret_hash)
 
 
+def test_hashes_are_compared_in_constant_time() -> None:
+    """Never by what stops at the first byte that differs."""
+
+    class Incomparable(bytes):
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("compared by ==")
+
+        __hash__ = bytes.__hash__
+
+    minted = mint_api_key()
+    read = read_api_key(minted.token)
+    assert read is not None
+    assert read.matches(Incomparable(minted.secret_hash))
+    assert not read.matches(Incomparable(32))
+
+
 def test_token_holds_nothing_that_is_stored() -> None:
     """What leaks from the database opens nothing."""
     minted = mint_api_key()
