@@ -317,6 +317,7 @@ def running_sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 async def rig(  # noqa: PLR0917 - pytest names them
+    request: pytest.FixtureRequest,
     running_sandbox: RunningSandbox,
     database: AsyncEngine,
     redis: Redis,
@@ -324,10 +325,17 @@ async def rig(  # noqa: PLR0917 - pytest names them
     redis_url: str,
     tmp_path: Path,
 ) -> AsyncIterator[Rig]:
-    """A whole Crier before a sandbox as on its first day; the database and Redis are emptied afterwards."""
+    """A whole Crier before a sandbox as on its first day; the database and Redis are emptied afterwards. A test that
+    wants other settings says so: `rig_with(db_pool_max=1)`."""
     running_sandbox.reset()
-    async with open_rig(running_sandbox, database_url=database_url, redis_url=redis_url, folder=tmp_path) as rig:
+    places = {"database_url": database_url, "redis_url": redis_url, "folder": tmp_path}
+    async with open_rig(running_sandbox, **places, **getattr(request, "param", {})) as rig:
         yield rig
+
+
+def rig_with(**settings: Any) -> pytest.MarkDecorator:
+    """Marks tests whose `rig` has these settings."""
+    return pytest.mark.parametrize("rig", [settings], ids=[""], indirect=True)
 
 
 @asynccontextmanager

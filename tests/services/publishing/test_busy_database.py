@@ -1,38 +1,20 @@
 """A database that is too busy to write down a step: nothing is sent that nobody has noted, and nothing is in doubt."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.sandbox.running import RunningSandbox
 from services.domain.errors import ErrorCode
 from services.domain.posts import TargetStatus
 from services.publishing import recording
-from tests.rig import Rig, open_rig
+from tests.rig import Rig, rig_with
 
 BUSY = 3.0
 """Seconds: longer than a caller waits in line for a connection."""
 
 
-@pytest.fixture
-async def narrow_rig(  # noqa: PLR0917 - pytest names them
-    running_sandbox: RunningSandbox,
-    database: AsyncEngine,
-    redis: Redis,
-    database_url: str,
-    redis_url: str,
-    tmp_path: Path,
-) -> AsyncIterator[Rig]:
-    """A Crier with one connection to its database."""
-    running_sandbox.reset()
-    places = {"database_url": database_url, "redis_url": redis_url, "folder": tmp_path}
-    async with open_rig(running_sandbox, **places, db_pool_max=1) as rig:
-        yield rig
+pytestmark = rig_with(db_pool_max=1)
 
 
 async def publish_while_busy(rig: Rig) -> None:
@@ -45,9 +27,8 @@ async def publish_while_busy(rig: Rig) -> None:
     await publishing
 
 
-async def test_step_that_could_not_be_noted_was_not_sent(narrow_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_step_that_could_not_be_noted_was_not_sent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where nobody insists: it waits to be tried again, and is not asked about as if it might be out."""
-    rig = narrow_rig
     monkeypatch.setattr(recording, "_INSISTS_FOR", 0)
     ada = await rig.add_user()
     account = await rig.add_account(ada)
@@ -63,9 +44,8 @@ async def test_step_that_could_not_be_noted_was_not_sent(narrow_rig: Rig, monkey
     assert [one["count"] for one in rig.seen(account)] == [1]
 
 
-async def test_writing_down_is_insisted_on(narrow_rig: Rig) -> None:
+async def test_writing_down_is_insisted_on(rig: Rig) -> None:
     """A busy moment costs that moment and nothing else."""
-    rig = narrow_rig
     ada = await rig.add_user()
     account = await rig.add_account(ada)
     post = await rig.schedule_due(ada, account)
