@@ -9,10 +9,12 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import psutil
 from sqlalchemy import make_url
@@ -75,6 +77,10 @@ class FaultyNetwork:
             self.cut()
         self._open.set()
 
+    def lead_where(self, other: "FaultyNetwork") -> None:
+        """Let connections that are made from now on reach the other's server."""
+        self._host, self._port = other._host, other._port
+
     def cut(self) -> None:
         """Reset every connection that stands; new ones are welcome."""
         for writer in self._writers:
@@ -103,7 +109,7 @@ class FaultyNetwork:
             task.add_done_callback(self._tasks.discard)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):  # the latter is uvloop's, of a connection that is gone
             while data := await source.read(65536):
                 await self._open.wait()
                 await asyncio.sleep(self.delay)
@@ -260,6 +266,34 @@ class OwnPostgres:
         """End it for good."""
         self.stop()
         os.close(self._guard)
+
+
+class Pair(NamedTuple):
+    """A PostgreSQL server and the replica that follows it."""
+
+    first: OwnPostgres
+    second: OwnPostgres
+
+
+@contextlib.contextmanager
+def replicated_postgres(*, late: str = "0ms") -> Iterator[Pair]:
+    """Both running; the replica shows everything so much later."""
+    with tempfile.TemporaryDirectory(prefix="crier-test-") as parent:
+        folders = [Path(parent) / name for name in ("first", "second")]
+        for folder in (Path(parent), *folders):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)
+        first = OwnPostgres(folders[0])
+        first.start()
+        second = OwnPostgres(folders[1], replica_of=first)
+        with (folders[1] / "postgres/postgresql.auto.conf").open("a") as settings:
+            settings.write(f"recovery_min_apply_delay = '{late}'\n")
+        second.start()
+        try:
+            yield Pair(first, second)
+        finally:
+            second.close()
+            first.close()
 
 
 def plain(url: str) -> str:

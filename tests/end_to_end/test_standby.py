@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import re
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +19,7 @@ from services.domain.ids import new_id
 from services.domain.viewers import Role, Scope, User, Viewer
 from services.queries.users import insert_user
 from tests.conftest import migrate
-from tests.faulty import OwnPostgres, OwnRedis
+from tests.faulty import OwnRedis, Pair, replicated_postgres
 from tests.live import give_key, live_api
 from tests.rig import now
 from tests.services.backends.sentinels import guarded_redis
@@ -80,29 +79,15 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[OwnPostgres, OwnPostgres]]:
+def servers() -> Iterator[Pair]:
     """A migrated database, and the replica that follows it six tenths of a second late."""
-    with tempfile.TemporaryDirectory(prefix="crier-test-") as parent:
-        folders = [Path(parent) / name for name in ("first", "second")]
-        for folder in (Path(parent), *folders):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o755)
-        first = OwnPostgres(folders[0])
-        first.start()
-        migrate(first.url)
-        second = OwnPostgres(folders[1], replica_of=first)
-        with (folders[1] / "postgres/postgresql.auto.conf").open("a") as settings:
-            settings.write("recovery_min_apply_delay = '600ms'\n")
-        second.start()
-        try:
-            yield first, second
-        finally:
-            second.close()
-            first.close()
+    with replicated_postgres(late="600ms") as servers:
+        migrate(servers.first.url)
+        yield servers
 
 
 @asynccontextmanager
-async def deployed(servers: tuple[OwnPostgres, OwnPostgres], redis_url: str, folder: Path) -> AsyncIterator[Deployment]:
+async def deployed(servers: Pair, redis_url: str, folder: Path) -> AsyncIterator[Deployment]:
     """Both processes serve."""
     first, second = servers
     async with AsyncExitStack() as stack:
@@ -116,7 +101,7 @@ async def deployed(servers: tuple[OwnPostgres, OwnPostgres], redis_url: str, fol
 
 
 @pytest.fixture
-async def deployment(servers: tuple[OwnPostgres, OwnPostgres], tmp_path: Path) -> AsyncIterator[Deployment]:
+async def deployment(servers: Pair, tmp_path: Path) -> AsyncIterator[Deployment]:
     """On a Redis of its own."""
     redis = OwnRedis(tmp_path)
     redis.start()
@@ -184,9 +169,7 @@ async def test_a_replica_that_stands_still_is_done_without(deployment: Deploymen
                 await c.execute(text("SELECT pg_wal_replay_resume()"))
 
 
-async def test_no_request_fails_while_redis_changes_hands(
-    servers: tuple[OwnPostgres, OwnPostgres], tmp_path: Path
-) -> None:
+async def test_no_request_fails_while_redis_changes_hands(servers: Pair, tmp_path: Path) -> None:
     """People write and read at both processes while the master is killed and its replica takes over."""
     with guarded_redis(tmp_path) as guarded:
         async with (
