@@ -169,7 +169,7 @@ class Database:
             connection, driver = await self._check_out()
             try:
                 try:
-                    await driver.execute(self._begin_command(isolation, read_only) + _locking(locks))
+                    await _send_begin(driver, self._begin_command(isolation, read_only) + _locking(locks))
                     yield connection
                     time_left(_COMMIT_PATIENCE, headroom=HEADROOM)
                 except BaseException:
@@ -250,6 +250,16 @@ class Database:
             for outcome in await asyncio.gather(*others, return_exceptions=True):
                 if isinstance(outcome, BaseException):
                     raise outcome
+
+
+async def _send_begin(driver: BoundedConnection, command: str) -> None:
+    """Begin. A server that has become a standby goes on answering, but is the wrong one: the next connection is made to
+    whoever has its address by now."""
+    try:
+        await driver.execute(command)
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        driver.terminate()
+        raise DatabaseAway("The database takes no changes at the moment.", retry_after=1) from error
 
 
 def _locking(locks: Sequence[int]) -> str:

@@ -1,13 +1,12 @@
 """Pages from a real replica: it streams, is paused, frozen and killed, and is never believed to be newer than it is."""
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from random import Random
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,42 +14,25 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 
 from services.backends.database import Database
+from services.backends.faults import DatabaseAway
+from services.backends.outbox import OutboxRelay
 from services.backends.recent_writes import note_writes
 from services.backends.redis import RedisGate
 from services.backends.replica import MOST_BEHIND, Answered, Replica
+from services.backends.transactions import DatabaseTransactionService, Transaction
 from services.domain.health import HealthStatus
-from tests.faulty import OwnPostgres
+from tests.faulty import Pair, network_before_postgres, replicated_postgres, through
 
 COUNT = "SELECT count FROM owned_things WHERE owner = $1"
 SOON = 10.0
 BEHIND = MOST_BEHIND.total_seconds()
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A database and the replica that follows it."""
-
-    first: OwnPostgres
-    second: OwnPostgres
-
-
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    """Both running, with a table of things."""
-    with tempfile.TemporaryDirectory(prefix="crier-test-") as parent:
-        folders = [Path(parent) / name for name in ("first", "second")]
-        for folder in (Path(parent), *folders):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o755)
-        first = OwnPostgres(folders[0])
-        first.start()
-        second = OwnPostgres(folders[1], replica_of=first)
-        second.start()
-        try:
-            yield Pair(first, second)
-        finally:
-            second.close()
-            first.close()
+    """A database and the replica that follows it."""
+    with replicated_postgres() as pair:
+        yield pair
 
 
 @dataclass
@@ -242,3 +224,24 @@ async def test_a_mistake_is_no_reason_to_ask_twice(reading: Reading) -> None:
     with pytest.raises(Exception, match="no_such_table"):
         await reading.replica.read_value("SELECT * FROM no_such_table", (), owner=reading.owner)
     assert reading.replica.answers.get(Answered.FAILED, 0) == 0
+
+
+async def test_who_wants_to_write_never_stays_with_a_standby(pair: Pair, gate: RedisGate) -> None:
+    """After a failover: UNAVAILABLE while the address leads to a standby, and served once it leads elsewhere, though
+    the standby goes on answering on the connections that it has."""
+    elsewhere = network_before_postgres(pair.first.url)
+    async with network_before_postgres(pair.second.url) as network:
+        moving = database(through(pair.second.url, network), 2)
+        await moving.open()
+        outbox = OutboxRelay(database=moving, gate=gate)
+        transactions = DatabaseTransactionService(database=moving, outbox=outbox, random=Random(1))  # noqa: S311 - jitter
+
+        async def write(tx: Transaction) -> None:
+            await tx.connection.execute(text("CREATE TABLE written ()"))
+
+        with pytest.raises(DatabaseAway):
+            await transactions.execute_in_transaction(write)
+        assert await moving.read_value("SELECT pg_is_in_recovery()", ()) is True
+        network.lead_where(elsewhere)
+        await transactions.execute_in_transaction(write)
+        await moving.close()
