@@ -6,6 +6,7 @@ Redis behind the address is another one than before (started anew, or a replica 
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +20,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from services.backends.redis import RedisGate
 from services.backends.redis_pools import make_pool
+
+_log = logging.getLogger(__name__)
 
 _ACKNOWLEDGED_WITHIN = 1.0
 """Seconds a new subscriber waits for Redis; after that it gets a Gap once Redis listens."""
@@ -150,7 +153,7 @@ class EventBus:
         """Say something to Redis; where that fails the listener notices too, and begins anew."""
         if self._connection is None:
             return
-        with suppress(RedisError, OSError):
+        with suppress(RedisError, OSError, RuntimeError):  # uvloop's word for a connection that has just been reset
             async with asyncio.timeout(_WRITE_PATIENCE):
                 await self._connection.send_command(*words, check_health=False)
 
@@ -165,6 +168,8 @@ class EventBus:
                 await self._serve(connection)
             except (RedisError, OSError):
                 pass
+            except Exception:  # whatever it was: whoever watches must not be left without a word for good
+                _log.exception("events.not_heard")
             finally:
                 self._connection = None
                 self._channels.clear()
@@ -181,7 +186,7 @@ class EventBus:
                 told = await connection.read_response()
             except ResponseError:  # we may not ask
                 return
-        before, self._met = self._met, next(line for line in told.splitlines() if line.startswith(b"run_id:"))
+        before, self._met = self._met, next((line for line in told.splitlines() if line.startswith(b"run_id:")), None)
         if before not in (None, self._met):
             await self._gate.forget_cached()
 

@@ -20,7 +20,9 @@ from services.domain.errors import Unavailable
 
 T = TypeVar("T")
 
-_TROUBLE = (RedisConnectionError, RedisTimeoutError, ResponseError, OSError)
+_TROUBLE = (RedisConnectionError, RedisTimeoutError, ResponseError, OSError, RuntimeError)
+"""What a call may raise on the way. A RuntimeError is uvloop's word for a connection that has just been reset."""
+_FAILURE = (RedisError, OSError, RuntimeError)
 _CANNOT_SAVE = "MISCONF"
 """In the words of a Redis that reads but refuses every write, because it cannot save them: tags cannot be raised there,
 so it is as good as away."""
@@ -86,7 +88,8 @@ class RedisGate:
             self._probing.cancel()
             await asyncio.wait({self._probing})
         await self._drop_readers()
-        await self.client.aclose(close_connection_pool=True)
+        with suppress(*_FAILURE):
+            await self.client.aclose(close_connection_pool=True)
 
     @property
     def is_away(self) -> bool:
@@ -137,7 +140,7 @@ class RedisGate:
 
     async def _read(self, keys: Sequence[str]) -> list[bytes | None]:
         if self._readers:
-            with suppress(RedisConnectionError):  # Redis has restarted since: a new connection will do
+            with suppress(RedisConnectionError, RuntimeError):  # Redis has restarted since: a new connection will do
                 return await self._read_on(self._readers.pop(), keys)
         fresh: AbstractConnection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # theirs
         await fresh.connect()  # type: ignore[no-untyped-call] # a command alone would not ask the sentinels where
@@ -200,9 +203,11 @@ class RedisGate:
             self._probing = asyncio.create_task(self._probe(), context=Context())
 
     async def _probe(self) -> None:
-        """Look until Redis is back. It first drops idle connections, which would fail one after the other."""
+        """Look until Redis is back. It first drops idle connections, which would fail one after the other; of those
+        that speak TLS each waits for a good-bye that may not come."""
         await self._drop_readers()
-        await self.client.connection_pool.disconnect(inuse_connections=False)
+        with suppress(*_FAILURE):
+            await self.client.connection_pool.disconnect(inuse_connections=False)
         while not self._is_closed:
             if await self._answers():
                 break
@@ -213,7 +218,7 @@ class RedisGate:
     async def _answers(self) -> bool:
         try:
             await self.client.delete(tag_key(EVERYTHING))
-        except (RedisError, OSError):
+        except _FAILURE:
             return False
         return True
 

@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 _SENTINEL = "+sentinel"
 _SENTINEL_PORT = 26_379
@@ -36,7 +37,18 @@ class _Followed:
     to_master: Mapping[str, Any]
 
 
-class _FollowingPool(SentinelConnectionPool):
+class _NoticingPool(ConnectionPool):
+    """Replaces a connection that was reset while it was idle. redis-py does so only where the other side closed it in
+    good order, and finds a reset out when it writes."""
+
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        writer = connection._writer
+        if writer is not None and writer.is_closing():
+            await connection.disconnect(nowait=True)
+        await super().ensure_connection(connection)
+
+
+class _FollowingPool(_NoticingPool, SentinelConnectionPool):
     """Closes its connections to the sentinels, too."""
 
     async def aclose(self) -> None:
@@ -47,13 +59,14 @@ class _FollowingPool(SentinelConnectionPool):
 def make_pool(url: str, *, socket_timeout: float | None, **options: Any) -> ConnectionPool:
     """A pool for `url`. No command is sent twice by it: the pool finds out by itself which idle connections broke, and
     a second try would double a time-out. Raises ValueError where the URL makes no sense."""
-    retry = Retry(NoBackoff(), 0)
-    options |= {"socket_timeout": socket_timeout, "retry": retry}
+    # Where Redis may announce its maintenance, redis-py no longer looks whether an idle connection was closed.
+    common = {"retry": Retry(NoBackoff(), 0), "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+    options |= {**common, "socket_timeout": socket_timeout}
     if not is_followed(url):
-        return ConnectionPool.from_url(url, **options)
+        return _NoticingPool.from_url(url, **options)
     followed = _read(url)
     patience = min(_ASKED_FOR, socket_timeout or _ASKED_FOR)
-    asking = {"socket_timeout": patience, "socket_connect_timeout": patience, "retry": retry}
+    asking = {**common, "socket_timeout": patience, "socket_connect_timeout": patience}
     sentinels = Sentinel(followed.sentinels, sentinel_kwargs={**asking, **followed.to_sentinels})  # type: ignore[no-untyped-call] # theirs
     return _FollowingPool(followed.name, sentinels, **{**options, **followed.to_master})  # type: ignore[no-untyped-call] # theirs
 

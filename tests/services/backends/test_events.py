@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -113,6 +113,32 @@ async def test_bus_starts_without_redis(own_redis: OwnRedis, own_gate: RedisGate
     assert await take(items, 1) == [Gap()]
     await stack.aclose()
     await bus.close()
+
+
+class Disguising(FaultyNetwork):
+    """Before a Redis that does not say which one it is."""
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data.replace(b"run_id:", b"nobody:"))
+                await sink.drain()
+
+
+async def test_redis_that_does_not_say_who_it_is_is_heard_all_the_same(own_redis: OwnRedis) -> None:
+    """As some do that are for rent."""
+    async with Disguising(host=str(own_redis.socket)) as network:
+        url = f"redis://127.0.0.1:{network.port}"
+        gate = RedisGate(url=url, timeout=timedelta(seconds=5))
+        bus = EventBus(url=url, gate=gate)
+        await bus.open()
+        await until_listening(bus)
+        user = uuid4()
+        async with bus.subscribe(user) as items:
+            await bus.publish(user, b"changed")
+            assert await take(items, 1) == [b"changed"]
+        await bus.close()
+        await gate.close()
 
 
 async def test_silent_network_is_noticed(own_redis: OwnRedis, own_gate: RedisGate) -> None:

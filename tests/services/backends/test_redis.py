@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -75,6 +76,67 @@ async def test_restart_between_two_calls_goes_unnoticed(own_redis: OwnRedis, own
     assert await own_gate.run(ping)
     assert await own_gate.read_many(("a", "b")) == [None, None]
     assert not own_gate.is_away
+
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+"""Crier runs on uvloop, which tells of a broken connection in words of its own."""
+
+
+async def use_all(gate: RedisGate) -> list[Any]:
+    """Five answers by each road, at once."""
+    roads = [gate.run(ping) for _ in range(5)] + [gate.read_many(("a",)) for _ in range(5)]
+    return await asyncio.gather(*roads, return_exceptions=True)
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_connections_that_broke_while_idle_are_replaced_unnoticed(own_redis: OwnRedis, loop: str, end: str) -> None:
+    """Over TCP: closed in good order, by Redis or by a time-out on the way, or reset."""
+
+    async def break_all() -> None:
+        async with FaultyNetwork(host=str(own_redis.socket)) as network:
+            gate = RedisGate(url=f"redis://127.0.0.1:{network.port}", timeout=timedelta(seconds=5))
+            answers = await use_all(gate)
+            if end == "reset":
+                network.cut()
+            else:
+                own_redis.kill()
+                own_redis.start()
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+            assert await use_all(gate) == answers == [True] * 5 + [[None]] * 5
+            assert gate.outages == 0
+            await gate.close()
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(break_all())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_connection_that_breaks_at_any_moment_of_a_call_is_an_outage(own_redis: OwnRedis, loop: str) -> None:
+    """Callers that come by and by while connections are reset: each is answered or told that Redis is away."""
+
+    async def come_by_and_by() -> set[type]:
+        async with FaultyNetwork(host=str(own_redis.socket)) as network:
+            gate = RedisGate(url=f"redis://127.0.0.1:{network.port}", timeout=timedelta(seconds=5))
+
+            async def come(turns: int) -> list[Any]:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                return await use_all(gate)
+
+            ends: set[type] = set()
+            for _ in range(10):
+                await use_all(gate)
+                network.cut()
+                for outcomes in await asyncio.gather(*(come(turns) for turns in range(8))):
+                    ends |= {type(outcome) for outcome in outcomes}
+                await until_back(gate)
+            await gate.close()
+            return ends
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        assert runner.run(come_by_and_by()) <= {bool, list, RedisAway}
 
 
 async def test_start_without_redis(tmp_path: Any) -> None:

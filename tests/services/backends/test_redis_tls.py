@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from redis.asyncio import Redis
 from services.backends.events import EventBus
 from services.backends.redis import RedisAway, RedisGate
 from tests.end_to_end.local_run import free_port
+from tests.faulty import FaultyNetwork
 from tests.services.backends.caching import PATIENTLY
 from tests.services.backends.certificates import write_certificate
 from tests.services.backends.sentinels import Server, find_redis_with_tls
@@ -86,6 +88,26 @@ async def test_everything_works_with_a_redis_that_speaks_tls_itself(tmp_path: Pa
         await see_everything_work(f"rediss://:a-password@127.0.0.1:{server.port}/0?ssl_ca_certs={certificate}")
     finally:
         server.kill()
+
+
+async def test_frozen_redis_is_found_again_over_tls(redis_url: str, tmp_path: Path) -> None:
+    """Its connections are dropped though it answers no good-bye, and it can be closed over that."""
+    certificate = write_certificate(tmp_path)
+    async with behind_tls(redis_url, certificate) as port, FaultyNetwork(host="127.0.0.1", port=port) as network:
+        url = f"rediss://127.0.0.1:{network.port}/0?ssl_ca_certs={certificate}"
+        gate = RedisGate(url=url, timeout=timedelta(seconds=1))
+        await asyncio.gather(*(gate.run(lambda client: client.ping()) for _ in range(3)))
+        network.hang()
+        with pytest.raises(RedisAway):
+            await gate.run(lambda client: client.ping())
+        network.heal()
+        network.cut()
+        async with asyncio.timeout(20):
+            while gate.is_away:
+                await asyncio.sleep(0.02)
+        await asyncio.gather(*(gate.run(lambda client: client.ping()) for _ in range(3)))
+        network.hang()
+        await gate.close()
 
 
 async def test_a_certificate_nobody_vouches_for_is_refused(redis_url: str, tmp_path: Path) -> None:
