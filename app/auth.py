@@ -21,7 +21,14 @@ from services.backends.troubles import Trouble
 from services.domain.credentials import PresentedKey, read_api_key
 from services.domain.errors import CrierError, Unauthenticated, Unproven
 from services.domain.viewers import Role, Scope, User, Viewer
-from services.queries.users import StoredCredential, find_credential, find_user_by_subject, touch_credentials
+from services.queries.users import (
+    StoredCredential,
+    find_credential,
+    find_user_by_subject,
+    list_operator_credentials,
+    list_operators_by_subject,
+    touch_credentials,
+)
 
 if TYPE_CHECKING:
     from app.jwts import JwtVerifier  # whoever gives us one has imported it
@@ -31,6 +38,8 @@ _log = structlog.get_logger(__name__)
 _WRITE_PATIENCE = timedelta(seconds=2)
 _ASK_AGAIN_EVERY = 60.0
 """Seconds."""
+_MOST_OPERATORS = 1_000
+"""So many are known before they come."""
 
 
 class Authenticator:
@@ -73,7 +82,7 @@ class Authenticator:
         return await self._doorkeeper.admit(authorization, address, self._look_at)
 
     async def open(self) -> None:
-        """Ask about operators again and again from now on, so that they are known when the database goes away."""
+        """Read who the operators are, again and again: so they are known when the database goes away."""
         self._asking = asyncio.create_task(self._keep_asking())
 
     async def close(self) -> None:
@@ -85,20 +94,24 @@ class Authenticator:
         await self._touches.write()
 
     async def ask_again(self) -> None:
-        """Ask the database about the operators who were here. Raises what the database raises."""
-        await self._keys.ask_again(lambda stored: stored.user.role is Role.ADMIN and stored.scope is Scope.ADMIN)
-        await self._subjects.ask_again(lambda user: user.role is Role.ADMIN)
+        """Ask the database who the operators are. Raises what the database raises."""
+        await self._keys.ask_again(
+            self._read_operator_keys,
+            lambda stored: stored.user.role is Role.ADMIN and stored.scope is Scope.ADMIN,
+        )
+        if self._jwts is not None:
+            await self._subjects.ask_again(self._read_operators, lambda user: user.role is Role.ADMIN)
 
     async def _keep_asking(self) -> None:
         trouble = Trouble("auth.not_asked_again")
         while True:
-            await asyncio.sleep(_ASK_AGAIN_EVERY)
             try:
                 await self.ask_again()
             except Exception as error:
                 trouble.note(error)
             else:
                 trouble.end()
+            await asyncio.sleep(_ASK_AGAIN_EVERY)
 
     async def _look_at(self, authorization: str) -> Viewer:
         scheme, _, token = authorization.partition(" ")
@@ -130,9 +143,17 @@ class Authenticator:
         async with self._database.connect() as connection:
             return await find_credential(connection, key_id)
 
+    async def _read_operator_keys(self) -> dict[UUID, StoredCredential]:
+        async with self._database.connect() as connection:
+            return await list_operator_credentials(connection, self._now(), limit=_MOST_OPERATORS)
+
     async def _read_subject(self, subject: str) -> User | None:
         async with self._database.connect() as connection:
             return await find_user_by_subject(connection, subject)
+
+    async def _read_operators(self) -> dict[str, User]:
+        async with self._database.connect() as connection:
+            return await list_operators_by_subject(connection, limit=_MOST_OPERATORS)
 
 
 class _Touches:

@@ -4,12 +4,13 @@ While it answers, its word holds for `fresh_for`: so long may a revoked key stil
 holds on, so that operators can look when it matters most. Nobody can know then whether it would still say the
 same: a key may have been revoked just before, or by a process that still reaches the database. So a word is believed
 only if it was given within `stale_for` before the database was last heard on anything, and for `away_for` after that.
-`ask_again`, called once a minute, keeps both from growing old unnoticed, whether or not anybody comes.
+`ask_again`, called once a minute, reads all who must not be locked out then, whether or not they were ever here, and
+keeps both from growing old unnoticed.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -21,7 +22,7 @@ V = TypeVar("V")
 
 _KEPT = 10_000
 _ASKED_AGAIN = 100
-"""So many at a time, those first that came last."""
+"""So many at a time of those that are no longer listed, those first that came last."""
 _DATABASE_TROUBLE = (Unavailable, TimedOut, Overloaded)
 
 
@@ -64,23 +65,33 @@ class Remembered(Generic[K, V]):
                 raise
             return memory.value
         self._memories.move_to_end(key)
-        if len(self._memories) > _KEPT:
-            self._memories.popitem(last=False)
         return value
 
-    async def ask_again(self, is_wanted: Callable[[V], bool]) -> None:
-        """Read anew what is wanted, and in any case something. Raises what `read` raises."""
+    async def ask_again(
+        self, read_listed: Callable[[], Awaitable[Mapping[K, V]]], is_listed: Callable[[V], bool]
+    ) -> None:
+        """Read what is listed, and what was so when it was last read. Raises what is raised by reading."""
+        asked_at = self._clock()
+        listed = await read_listed()
+        for key, value in listed.items():
+            self._keep(key, value, asked_at)
+
         newest_first = list(reversed(self._memories.items()))
-        wanted = [key for key, memory in newest_first if memory.value is not None and is_wanted(memory.value)]
-        for key in wanted[:_ASKED_AGAIN] or [key for key, _ in newest_first[:1]]:
+        ended = [key for key, memory in newest_first if memory.value is not None and is_listed(memory.value)]
+        for key in [key for key in ended if key not in listed][:_ASKED_AGAIN]:
             await self._ask(key)
 
     async def _ask(self, key: K) -> V | None:
         asked_at = self._clock()  # before the question: what was asked earlier must not look fresher
         value = await self._read(key)
+        self._keep(key, value, asked_at)
+        return value
+
+    def _keep(self, key: K, value: V | None, asked_at: float) -> None:
         self._memories[key] = _Memory(value, asked_at)
         self._heard_at = max(self._heard_at, asked_at)
-        return value
+        if len(self._memories) > _KEPT:
+            self._memories.popitem(last=False)
 
     def _is_believed(self, memory: _Memory[V]) -> bool:
         was_recent = self._heard_at - memory.at < self._stale_for

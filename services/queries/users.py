@@ -14,15 +14,14 @@ from services.domain.pages import Page, PageRequest, Place, cut_page
 from services.domain.viewers import Role, Scope, User, UserFilter
 from services.models import KEYS, USERS
 from services.queries.keyset import Keyset
-from services.queries.rows import user_from
+from services.queries.rows import Record, user_from
 
 NEWEST_FIRST = Keyset(USERS.c.id, None, True, lambda row: Place(row.id))
 
-_CREDENTIAL = DirectStatement(
-    select(KEYS.c.secret_hash, KEYS.c.scope, KEYS.c.expires_at, KEYS.c.revoked_at, USERS)
-    .join(USERS, USERS.c.id == KEYS.c.user_id)
-    .where(KEYS.c.id == bindparam("key_id"))
-)
+_CREDENTIALS = select(
+    KEYS.c.id.label("key_id"), KEYS.c.secret_hash, KEYS.c.scope, KEYS.c.expires_at, KEYS.c.revoked_at, USERS
+).join(USERS, USERS.c.id == KEYS.c.user_id)
+_CREDENTIAL = DirectStatement(_CREDENTIALS.where(KEYS.c.id == bindparam("key_id")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +89,23 @@ async def find_user_by_subject(c: AsyncConnection, subject: str) -> User | None:
 async def find_credential(c: AsyncConnection, key_id: UUID) -> StoredCredential | None:
     """An API key by its public half, revoked and expired ones included."""
     for row in await _CREDENTIAL.fetch(c, key_id=key_id):
-        return StoredCredential(
-            key_id=key_id,
-            secret_hash=row["secret_hash"],
-            scope=Scope(row["scope"]),
-            expires_at=row["expires_at"],
-            revoked_at=row["revoked_at"],
-            user=user_from(dict(row)),
-        )
+        return _credential_from(dict(row))
     return None
+
+
+async def list_operator_credentials(c: AsyncConnection, now: datetime, *, limit: int) -> dict[UUID, StoredCredential]:
+    """The API keys that make an operator of who has them, the newest first, but for those that have ended."""
+    holds = KEYS.c.revoked_at.is_(None) & (KEYS.c.expires_at.is_(None) | (KEYS.c.expires_at > now))
+    makes_operator = (USERS.c.role == Role.ADMIN) & (KEYS.c.scope == int(Scope.ADMIN))
+    statement = _CREDENTIALS.where(makes_operator, holds).order_by(KEYS.c.id.desc()).limit(limit)
+    return {row.key_id: _credential_from(row._mapping) for row in await c.execute(statement)}
+
+
+async def list_operators_by_subject(c: AsyncConnection, *, limit: int) -> dict[str, User]:
+    """The operators whom JWTs name, by `sub`, the newest first."""
+    is_named = (USERS.c.role == Role.ADMIN) & USERS.c.subject.is_not(None)
+    statement = select(USERS).where(is_named).order_by(USERS.c.id.desc()).limit(limit)
+    return {row.subject: user_from(row._mapping) for row in await c.execute(statement)}
 
 
 async def touch_credentials(c: AsyncConnection, key_ids: Sequence[UUID], at: datetime) -> None:
@@ -150,6 +157,17 @@ async def list_keys(c: AsyncConnection) -> list[ListedKey]:
         .order_by(KEYS.c.id)
     )
     return [ListedKey(row.id, row.name, Scope(row.scope), *row[3:]) for row in await c.execute(statement)]
+
+
+def _credential_from(row: Record) -> StoredCredential:
+    return StoredCredential(
+        key_id=row["key_id"],
+        secret_hash=row["secret_hash"],
+        scope=Scope(row["scope"]),
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        user=user_from(row),
+    )
 
 
 def _matching(wanted: UserFilter) -> list[ColumnElement[bool]]:

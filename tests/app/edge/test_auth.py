@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -182,40 +183,58 @@ async def test_key_of_long_ago_is_not_believed_when_the_database_goes(
         await behind.authenticator.identify(seldom)
 
 
-async def test_operators_are_asked_about_again_and_so_known_when_it_matters(
+async def test_operators_are_known_when_it_matters(
     behind: Behind, database: Database, a_key: MakeKey, clock: Clock
 ) -> None:
-    """Whoever looked in once today is let in when the database is gone, unless the key was revoked before that."""
-    idle, revoked = [f"Bearer {await a_key(role=Role.ADMIN, scope=Scope.ADMIN)}" for _ in range(2)]
-    person = f"Bearer {await a_key()}"
-    for key in (idle, revoked, person):
+    """Whoever makes an operator is let in when the database is gone, never here before or hours ago; not so whose key
+    or role was taken away before that, whose key is for less, and people."""
+    idle, revoked, demoted = [f"Bearer {await a_key(role=Role.ADMIN, scope=Scope.ADMIN)}" for _ in range(3)]
+    stranger, ended = [f"Bearer {await a_key(role=Role.ADMIN, scope=Scope.ADMIN)}" for _ in range(2)]
+    person, reader = f"Bearer {await a_key()}", f"Bearer {await a_key(role=Role.ADMIN, scope=Scope.WRITE)}"
+    for key in (idle, revoked, demoted, person, reader):
         assert await behind.authenticator.identify(key)
-    ended = read_api_key(revoked.removeprefix("Bearer "))
-    assert ended is not None
     async with database.begin() as connection:
-        await revoke_key(connection, ended.key_id, clock.now())
+        for key in (revoked, ended):
+            assert await revoke_key(connection, key_id_of(key), clock.now())
+        taken = "UPDATE users SET role = 'PERSON' WHERE id = (SELECT user_id FROM api_keys WHERE id = :key)"
+        await connection.execute(text(taken), {"key": key_id_of(demoted)})
     clock.time += 5 * 3_600
     await behind.authenticator.ask_again()
     behind.lose_database()
     clock.time += 3_600
-    assert await behind.authenticator.identify(idle)
+    for key in (idle, stranger):
+        viewer = await behind.authenticator.identify(key)
+        assert viewer is not None
+        assert viewer.is_admin
+    no_operator = await behind.authenticator.identify(demoted)
+    assert no_operator is not None
+    assert not no_operator.is_admin
     with pytest.raises(Unauthenticated):
         await behind.authenticator.identify(revoked)
-    with pytest.raises(Unavailable):
-        await behind.authenticator.identify(person)
+    for key in (person, reader, ended):
+        with pytest.raises(Unavailable):
+            await behind.authenticator.identify(key)
 
 
-async def test_silence_before_the_database_goes_counts_against_everybody(
-    behind: Behind, a_key: MakeKey, clock: Clock
-) -> None:
-    """Where nobody came for hours, one key is asked about all the same: half a day begins when nobody answers."""
-    key = f"Bearer {await a_key()}"
+def key_id_of(header: str) -> UUID:
+    """The public half of the key that a header presents."""
+    key = read_api_key(header.removeprefix("Bearer "))
+    assert key is not None
+    return key.key_id
+
+
+async def test_half_a_day_begins_when_nobody_answers(behind: Behind, a_key: MakeKey, clock: Clock) -> None:
+    """Not when somebody last came."""
+    key = f"Bearer {await a_key(role=Role.ADMIN, scope=Scope.ADMIN)}"
     await behind.authenticator.identify(key)
     clock.time += 10 * 3_600
     await behind.authenticator.ask_again()
     behind.lose_database()
     clock.time += 11 * 3_600
     assert await behind.authenticator.identify(key)
+    clock.time += 2 * 3_600
+    with pytest.raises(Unavailable):
+        await behind.authenticator.identify(key)
 
 
 async def test_use_of_keys_is_written_down_together_and_lazily(

@@ -24,7 +24,8 @@ from app.auth import Authenticator
 from app.jwts import JwtVerifier, Keys, PublishedKeys, SharedSecret
 from services.backends.database import Database
 from services.domain.errors import Unauthenticated, Unavailable
-from services.domain.viewers import Scope
+from services.domain.viewers import Role, Scope
+from tests.faulty import network_before_postgres, through
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECRET = "a secret of at least thirty-two characters"
@@ -224,3 +225,29 @@ async def test_subject_has_to_be_a_known_user(database: Database, a_key: Callabl
     assert (viewer.user.name, viewer.scope, viewer.credential) == ("Ada", Scope.WRITE, "jwt")
     with pytest.raises(Unauthenticated):
         await authenticator.identify(f"Bearer {signed(claims(sub='stranger'))}")
+
+
+async def test_operators_are_known_by_their_tokens_before_the_database_goes(
+    database: Database, database_url: str, a_key: Callable[..., Awaitable[str]]
+) -> None:
+    """Also those who were never here. Other subjects are not, and a token alone makes nobody an operator."""
+    await a_key(name="Op", role=Role.ADMIN)
+    await a_key(name="Ada")
+    async with database.connect() as connection:
+        await connection.execute(text("UPDATE users SET subject = lower(name) || '@issuer'"))
+    async with network_before_postgres(database_url) as network:
+        pool = Database(url=through(database_url, network), pool_min=1, pool_max=1)
+        await pool.open()
+        authenticator = Authenticator(database=pool, jwts=verifier(SharedSecret(SECRET)), now=lambda: NOW)
+        await authenticator.ask_again()
+        network.hang()
+        network.cut()
+        for scope, is_admin in (("admin", True), ("write", False)):
+            viewer = await authenticator.identify(f"Bearer {signed(claims(sub='op@issuer', scope=scope))}")
+            assert viewer is not None
+            assert (viewer.user.name, viewer.is_admin) == ("Op", is_admin)
+        with pytest.raises(Unavailable):
+            await authenticator.identify(f"Bearer {signed(claims(sub='ada@issuer', scope='admin'))}")
+        network.heal()
+        network.cut()
+        await pool.close()
