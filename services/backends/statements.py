@@ -6,10 +6,11 @@ would cost the connection. So the time left goes down as asyncpg's own timeout, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
@@ -139,24 +140,46 @@ class BoundedConnection(_Connection):
         with suppress(TimeoutError):
             await super().close(timeout=min(CLOSE_PATIENCE, timeout or CLOSE_PATIENCE))
 
-    @contextmanager
-    def bounded(self, timeout: float | None = None) -> Iterator[float]:
+    def bounded(self, timeout: float | None = None) -> _Bounds:
         """The seconds a call may take; running over them is TimedOut, a broken socket is a lost connection."""
+        return _Bounds(self, timeout)
+
+
+class _Bounds:
+    """Around one call of one connection. Every statement has one or two, so it is no generator."""
+
+    __slots__ = ("_connection", "_timeout")
+
+    def __init__(self, connection: BoundedConnection, timeout: float | None) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    def __enter__(self) -> float:
+        if self._timeout is not None:
+            return self._timeout
         try:
-            yield time_left(self.patience, headroom=HEADROOM) if timeout is None else timeout
-        except TimeoutError as error:
-            self.is_suspect = True
-            raise TimedOut("The database did not answer in the operation's time.") from error
-        except asyncpg.InternalClientError as error:
-            # asyncpg's words for a server that said good-bye before we said anything: nothing was sent.
-            self.terminate()
-            raise asyncpg.InterfaceError("the connection was closed by the server") from error
-        except OSError as error:
-            raise asyncpg.ConnectionDoesNotExistError("the connection to the server broke") from error
-        except BaseException as error:
-            has_answered = isinstance(error, asyncpg.PostgresError) and error.severity is not None
-            self.is_suspect = self.is_suspect or not has_answered
+            return time_left(self._connection.patience, headroom=HEADROOM)
+        except TimedOut:  # so it will not run; perhaps it was prepared
+            self._connection.is_suspect = True
             raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        connection = self._connection
+        if isinstance(error, TimeoutError):
+            connection.is_suspect = True
+            raise TimedOut("The database did not answer in the operation's time.") from error
+        if isinstance(error, asyncpg.InternalClientError):
+            # asyncpg's words for a server that said good-bye before we said anything: nothing was sent.
+            connection.terminate()
+            raise asyncpg.InterfaceError("the connection was closed by the server") from error
+        if isinstance(error, OSError):
+            raise asyncpg.ConnectionDoesNotExistError("the connection to the server broke") from error
+        has_answered = isinstance(error, asyncpg.PostgresError) and error.severity is not None
+        connection.is_suspect = connection.is_suspect or not has_answered
 
 
 class BoundedStatement:
