@@ -16,6 +16,7 @@ from services.backends.database import Database, Isolation
 from services.backends.deadline import extra_time, forget_deadline, time_left
 from services.backends.faults import CommitUnknown, Contended, DatabaseAway
 from services.backends.outbox import OutboxEntry, OutboxRelay
+from services.backends.statements import driver_of
 from services.domain.errors import CrierError
 from services.domain.events import Event
 from services.domain.ids import new_id
@@ -169,9 +170,11 @@ class DatabaseTransactionService:
         try:
             with extra_time(_CLEAN_UP):
                 await outer.connection.execute(text(f"ROLLBACK TO SAVEPOINT {savepoint}"))
-        except Exception:
+        except BaseException as error:
+            driver_of(outer.connection).terminate()
+            if not isinstance(error, Exception):  # canceled once more
+                raise
             _log.info("a savepoint could not be undone: its whole transaction will be", exc_info=True)
-            await outer.connection.invalidate()
 
     async def _find_outcome(self, transaction_id: str) -> str | None:
         """Ask PostgreSQL what became of a commit whose answer was lost: committed, aborted, or None: nobody can say."""

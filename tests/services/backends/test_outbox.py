@@ -201,3 +201,30 @@ async def test_rows_of_many_transactions_are_deleted_together(
     await relay.close()
     assert await rows(db) == 0
     assert 1 <= deletes <= 5
+
+
+async def test_rows_are_deleted_again_after_a_failure(
+    db: Database, relay: OutboxRelay, transactions: DatabaseTransactionService
+) -> None:
+    """Whatever kind it was. What could not be deleted is told once more, by a replay."""
+    async with db.connect() as connection:
+        for statement in REFUSED_DELETES:
+            await connection.execute(text(statement))
+    try:
+        await transactions.execute_in_transaction(emit(uuid4(), 1))
+        await relay.close()
+    finally:
+        async with db.connect() as connection:
+            await connection.execute(text("DROP FUNCTION refuse CASCADE"))
+    assert await rows(db) == 1
+    await transactions.execute_in_transaction(emit(uuid4(), 2))
+    await relay.close()
+    assert await rows(db) == 1
+    assert await relay.replay(older_than=AT_ONCE) == 1
+    assert await rows(db) == 0
+
+
+REFUSED_DELETES = (
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not now''; END'",
+    "CREATE TRIGGER refuse BEFORE DELETE ON outbox FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
+)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.backends.database import Database, Isolation
 from services.backends.deadline import deadline_in
+from services.backends.faults import DatabaseAway
 from services.backends.transactions import DatabaseTransactionService, Transaction
 from services.domain.errors import TimedOut
 from services.domain.events import Event
@@ -175,4 +176,33 @@ async def test_cancelled_nested_work_takes_the_whole_with_it(transactions: Servi
 
     with pytest.raises(Exception, match="lost"):
         await transactions.execute_in_transaction(work)
+    assert await counts(db) == [0, 0, 0]
+
+
+async def test_nested_work_that_is_cancelled_twice_is_never_committed(transactions: Service, db: Database) -> None:
+    """The second time while it is being undone, by an outer that swallows both and goes on."""
+    runs = 0
+
+    async def work(tx: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        written = asyncio.Event()
+
+        async def nested(inner: Transaction) -> None:
+            await add(1)(inner)
+            written.set()
+            await asyncio.Event().wait()
+
+        child = asyncio.create_task(transactions.execute_in_transaction(nested))
+        await written.wait()
+        for _ in range(2):
+            child.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait({child})
+        assert child.cancelled()
+        await add(1, to=2)(tx)
+
+    with pytest.raises(DatabaseAway):
+        await transactions.execute_in_transaction(work)
+    assert runs == 3
     assert await counts(db) == [0, 0, 0]
