@@ -40,6 +40,30 @@ from services.domain.viewers import Viewer
 SECRET = "hunter2-in-a-traceback"
 
 
+PLACES: dict[str, dict[str, Any]] = {
+    "a resolver": {"query": "{fails}"},
+    "an asynchronous resolver": {"query": "{failsLater}"},
+    "a resolver that takes all data away": {"query": "{failsWhole}"},
+    "a property below": {"query": "{item {broken}}"},
+    "a property of many": {"query": "{items {edges {node {broken}}}}"},
+    "a loader": {"query": "{failsInLoader}"},
+    "a GraphQLError": {"query": "{failsAsGraphql}"},
+    "the database": {"query": "{failsInDatabase}"},
+    "a value of the wrong type": {"query": "{wrongType}"},
+    "a scalar on its way out": {"query": "{fragileOut}"},
+    "a scalar on its way in": {"query": '{fragileIn(value: "x")}'},
+    "a scalar in a variable": {"query": "query ($v: Fragile!) {fragileIn(value: $v)}", "variables": {"v": "x"}},
+    "what is no JSON": {"query": "{notJson {number}}"},
+    "an extension before the operation": {"query": "query explode_before_operation {quick}"},
+    "an extension after the operation": {"query": "query explode_after_operation {quick}"},
+    "an extension at parsing": {"query": "query explode_parse {quick}"},
+    "an extension at validation": {"query": "query explode_validate {quick}"},
+    "an extension at execution": {"query": "query explode_execute {quick}"},
+    "an extension at the end": {"query": "query explode_results {quick}"},
+}
+"""Operations that raise the secret, by where they do."""
+
+
 @dataclass(kw_only=True)
 class SmallContext:
     """What the small schema's resolvers have."""
@@ -334,7 +358,7 @@ class Exploding(SchemaExtension):
 def small_schema(
     *,
     limits: DocumentLimits | None = None,
-    time_limit: timedelta = timedelta(seconds=5),
+    time_limit: timedelta | TimeLimits = timedelta(seconds=5),
     is_open: bool = True,
     most_subscriptions: int = 3,
     budget: Budget | None = None,
@@ -348,7 +372,7 @@ def small_schema(
     }
     extensions = list_extensions(
         documents=DocumentCache(limits=limits or DocumentLimits(), is_open=is_open),
-        times=TimeLimits.same(time_limit),
+        times=TimeLimits.same(time_limit) if isinstance(time_limit, timedelta) else time_limit,
         subscriptions=SubscriptionCounts(most=most_subscriptions),
         budget=budget,
         texts=texts,

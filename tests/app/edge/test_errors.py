@@ -7,29 +7,7 @@ from sqlalchemy import text
 
 from services.backends.database import Database
 from tests.app.edge.conftest import Edge, RunningEdge
-from tests.app.edge.small_edge import SECRET
-
-PLACES: dict[str, dict[str, Any]] = {
-    "a resolver": {"query": "{fails}"},
-    "an asynchronous resolver": {"query": "{failsLater}"},
-    "a resolver that takes all data away": {"query": "{failsWhole}"},
-    "a property below": {"query": "{item {broken}}"},
-    "a property of many": {"query": "{items {edges {node {broken}}}}"},
-    "a loader": {"query": "{failsInLoader}"},
-    "a GraphQLError": {"query": "{failsAsGraphql}"},
-    "the database": {"query": "{failsInDatabase}"},
-    "a value of the wrong type": {"query": "{wrongType}"},
-    "a scalar on its way out": {"query": "{fragileOut}"},
-    "a scalar on its way in": {"query": '{fragileIn(value: "x")}'},
-    "a scalar in a variable": {"query": "query ($v: Fragile!) {fragileIn(value: $v)}", "variables": {"v": "x"}},
-    "what is no JSON": {"query": "{notJson {number}}"},
-    "an extension before the operation": {"query": "query explode_before_operation {quick}"},
-    "an extension after the operation": {"query": "query explode_after_operation {quick}"},
-    "an extension at parsing": {"query": "query explode_parse {quick}"},
-    "an extension at validation": {"query": "query explode_validate {quick}"},
-    "an extension at execution": {"query": "query explode_execute {quick}"},
-    "an extension at the end": {"query": "query explode_results {quick}"},
-}
+from tests.app.edge.small_edge import PLACES, SECRET
 
 
 @pytest.fixture

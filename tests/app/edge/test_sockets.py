@@ -19,7 +19,7 @@ from app.options import EdgeOptions
 from app.sockets import SocketHandler
 from services.backends.database import Database
 from tests.app.edge.conftest import Edge, RunningEdge
-from tests.app.edge.small_edge import SECRET, small_schema
+from tests.app.edge.small_edge import PLACES, SECRET, small_schema
 
 MakeKey = Callable[..., Awaitable[str]]
 
@@ -277,6 +277,18 @@ async def test_field_errors_come_in_next_with_codes(running: RunningEdge) -> Non
             heard = await socket.hear_all()
             assert "INTERNAL" in str(heard), query
             assert SECRET not in str(heard)
+
+
+async def test_secret_never_leaves_by_socket(running: RunningEdge) -> None:
+    """Wherever it is raised: INTERNAL, with the socket's correlation id, and the socket lives on."""
+    async with opened(running, additional_headers={"X-Correlation-Id": "find-me"}) as socket:
+        await socket.start()
+        for place, asked in PLACES.items():
+            await socket.subscribe(**asked)
+            heard = str(await socket.hear_all())
+            assert "INTERNAL" in heard, place
+            assert "find-me" in heard, place
+            assert SECRET not in heard, place
 
 
 async def test_every_operation_has_a_context_of_its_own(running: RunningEdge) -> None:

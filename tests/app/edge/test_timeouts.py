@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app.options import EdgeOptions
+from schema.extensions.request_timeout import TimeLimits
 from services.backends.database import Database
 from tests.app.edge.conftest import Edge, RunningEdge
 from tests.app.edge.small_edge import small_schema
@@ -121,6 +122,19 @@ async def test_concurrent_timeouts_leave_the_pool_whole(running: RunningEdge, da
     assert (await running.ask("{slow(seconds: 0)}")).json() == {"data": {"slow": 1}}
     assert await sleepers(database) == 0
     assert database.usage().in_use == 0
+
+
+@pytest.mark.parametrize("short", ["query", "mutation"])
+async def test_each_kind_of_operation_has_its_own_limit(edge: Edge, short: str) -> None:
+    """The other one may take longer."""
+    limits = dict.fromkeys(("query", "mutation", "subscription"), timedelta(seconds=30))
+    running = await edge(schema=small_schema(time_limit=TimeLimits(**limits | {short: timedelta(seconds=0.1)})))
+    answers = {
+        "query": (await running.ask("{slow(seconds: 0.3)}")).json(),
+        "mutation": (await running.ask('mutation {write(note: "x", seconds: 0.3)}')).json(),
+    }
+    assert {kind for kind, answer in answers.items() if "errors" in answer} == {short}
+    assert answers[short]["errors"][0]["extensions"]["code"] == "TIMEOUT"
 
 
 @pytest.mark.parametrize(("asked", "is_quick"), [("50", True), ("60000", False)])

@@ -12,16 +12,16 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from app.embedded import EmbeddedServers
 from services.backends.database import Database
 from services.backends.deadline import current_deadline, deadline_in
 from services.backends.faults import DatabaseAway
-from services.backends.statements import BoundedConnection
+from services.backends.statements import BoundedConnection, tally_statements
 from services.domain.errors import CrierError, TimedOut
-from tests.faulty import FaultyNetwork
+from tests.faulty import FaultyNetwork, through
 from tests.services.backends.watching import backends_of, eventually
 
 SOON = timedelta(milliseconds=120)
@@ -222,6 +222,49 @@ async def test_cut_connections_are_replaced_unnoticed(
             return int(await connection.scalar(text("SELECT 1")))
 
     assert await asyncio.gather(*(ask() for _ in range(6))) == [1] * 6
+
+
+class Forgetful(FaultyNetwork):
+    """May forget its connections without a word, as firewalls do with those that were idle for long."""
+
+    forgotten = 0
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
+        known_since = self.forgotten
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                if known_since == self.forgotten:
+                    sink.write(data)
+                    await sink.drain()
+        sink.close()
+
+
+async def test_connection_that_was_idle_for_long_is_asked_first(
+    make_database: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says nothing any more is replaced, and whoever wants it is answered; one in use is not asked."""
+    folder = make_url(database_url).query.get("host")
+    if not isinstance(folder, str):
+        pytest.skip("the server is no socket of ours")
+    place = f"{folder}/.s.PGSQL.{make_url(database_url).query['port']}"
+    async with Forgetful(host=place) as network:
+        database: Database = await make_database(url=through(database_url, network), pool_min=1, pool_max=1)
+        with tally_statements() as tally:
+            assert await database.read_value("SELECT 1", ()) == 1
+        assert tally.statements == 1
+        monkeypatch.setattr("services.backends.connector._TRUSTED_IDLE", 0.0)
+        network.forgotten += 1
+        with deadline_in(timedelta(seconds=4)):
+            assert await database.read_value("SELECT 2", ()) == 2
+
+
+async def test_old_connection_is_replaced(make_database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Server processes grow."""
+    monkeypatch.setattr("services.backends.connector._RECYCLED_AFTER", 0)
+    database: Database = await make_database(pool_min=1, pool_max=1)
+    seen = {await database.read_value("SELECT pg_backend_pid()", ()) for _ in range(3)}
+    assert len(seen) == 3
+    assert database.usage().size == 1
 
 
 async def test_killed_backend_is_a_code_and_then_forgotten(make_database: Any, db: Database) -> None:

@@ -2,11 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.sandbox.running import RunningSandbox
 from services.domain.accounts import Platform
 from services.domain.errors import ErrorCode
 from services.domain.posts import AttemptOutcome, TargetStatus
-from tests.rig import Rig, now
+from tests.rig import Rig, now, open_rig
 from tests.services.publishing.kinds import a_due_post
 
 
@@ -31,6 +36,37 @@ async def test_the_twenty_sixth_instagram_post_of_an_hour_waits_for_its_place(ri
         assert (target.attempt_count, target.last_error) == (0, None)
     assert targets[25].next_attempt_at <= targets[26].next_attempt_at, "order is kept"  # type: ignore[operator] # neither is None
     assert await rig.slots(ada, Platform.INSTAGRAM) == 25
+
+
+async def test_what_is_set_for_an_accounts_day_binds_beside_the_persons_hour(  # noqa: PLR0917 - pytest names them
+    running_sandbox: RunningSandbox,
+    database: AsyncEngine,
+    redis: Redis,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+) -> None:
+    """Two a day for each account: the third waits until the first is a day old, and another account's still goes."""
+    running_sandbox.reset()
+    servers = {"database_url": database_url, "redis_url": redis_url}
+    async with open_rig(running_sandbox, folder=tmp_path, daily_limit_facebook=2, **servers) as rig:
+        ada = await rig.add_user()
+        one, other = await rig.add_account(ada), await rig.add_account(ada)
+        posts = [await rig.schedule_due(ada, one, caption=f"Number {i}") for i in range(3)]
+        elsewhere = await rig.schedule_due(ada, other)
+
+        await rig.publish()
+
+        targets = [await rig.target(post) for post in (*posts, elsewhere)]
+        assert [target.status for target in targets] == [TargetStatus.PUBLISHED] * 2 + [
+            TargetStatus.SCHEDULED,
+            TargetStatus.PUBLISHED,
+        ]
+        waiting = targets[2].waiting_for
+        assert waiting is not None and waiting.code is ErrorCode.RATE_LIMITED
+        assert waiting.until is not None
+        assert timedelta(hours=23) < waiting.until - now() < timedelta(hours=24, minutes=1)
+        assert await rig.slots(ada, Platform.FACEBOOK) == 3
 
 
 async def test_claimers_side_by_side_keep_the_limit(rig: Rig) -> None:
