@@ -6,7 +6,6 @@ Redis behind the address is another one than before (started anew, or a replica 
 """
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,8 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from services.backends.redis import RedisGate
 from services.backends.redis_pools import make_pool
-
-_log = logging.getLogger(__name__)
+from services.backends.troubles import Trouble
 
 _ACKNOWLEDGED_WITHIN = 1.0
 """Seconds a new subscriber waits for Redis; after that it gets a Gap once Redis listens."""
@@ -158,7 +156,7 @@ class EventBus:
                 await self._connection.send_command(*words, check_health=False)
 
     async def _listen(self) -> None:
-        pause = _FIRST_PAUSE
+        pause, trouble = _FIRST_PAUSE, Trouble("events.not_heard")
         while not self._is_closed:
             connection: AbstractConnection = self._connections.make_connection()  # type: ignore[no-untyped-call] # theirs
             try:
@@ -168,8 +166,8 @@ class EventBus:
                 await self._serve(connection)
             except (RedisError, OSError):
                 pass
-            except Exception:  # whatever it was: whoever watches must not be left without a word for good
-                _log.exception("events.not_heard")
+            except Exception as error:  # whatever it was: whoever watches must not be left without a word for good
+                trouble.note(error)
             finally:
                 self._connection = None
                 self._channels.clear()

@@ -17,25 +17,27 @@ TOLD_AGAIN_AFTER = 60.0
 class Trouble:
     """One thing that may fail at every turn.
 
-    A failure is logged when it begins, when it becomes another, and each minute while it lasts; its end once. Faults of
-    our own that have a code are known and get a line; what nobody foresaw comes with its traceback.
+    A failure is logged when it begins, when another joins it, and each of them every minute while they last; their end
+    once. Faults of our own that have a code are known and get a line; what nobody foresaw comes with its traceback.
     """
 
     def __init__(self, event: str, *, clock: Callable[[], float] = time.monotonic, **fields: Any) -> None:
         self._event = event
         self._fields = fields
         self._clock = clock
-        self._told = ""
-        self._told_at = 0.0
+        self._told: dict[str, float] = {}
+        """When each of them was told of last."""
         self._times = 0
 
     def note(self, error: Exception) -> None:
         """It has failed; to be called while `error` is handled."""
         self._times += 1
+        now = self._clock()
+        self._told = {shape: at for shape, at in self._told.items() if now - at < TOLD_AGAIN_AFTER}
         shape = f"{type(error).__name__}: {error}"
-        if shape == self._told and self._clock() - self._told_at < TOLD_AGAIN_AFTER:
+        if shape in self._told:
             return
-        self._told, self._told_at = shape, self._clock()
+        self._told[shape] = now
         if isinstance(error, CrierError):
             log.warning(self._event, **self._fields, code=error.code.value, reason=error.message, times=self._times)
         else:
@@ -45,4 +47,5 @@ class Trouble:
         """It has worked."""
         if self._times:
             log.info(f"{self._event}.over", **self._fields, times=self._times)
-        self._told, self._times = "", 0
+            self._told.clear()
+            self._times = 0

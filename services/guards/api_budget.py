@@ -7,16 +7,14 @@ It is there to be fast, not to be true: without Redis everybody may go on, and a
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from services.backends.redis import RedisAway, RedisGate
+from services.backends.troubles import Trouble
 from services.domain.limits import Spending
 
 _SOURCE = Path(__file__).with_name("api_budget.lua").read_text()
-
-_log = structlog.get_logger(__name__)
 
 
 class ApiBudget:
@@ -38,6 +36,7 @@ class ApiBudget:
         self._on_unguarded = on_unguarded
         self._clock = clock
         self._script = AsyncScript(gate.client, _SOURCE)
+        self._refused = Trouble("api_budget.refused")
 
     async def spend(self, viewer: str, cost: int) -> Spending:
         """Spend `cost` if the viewer's budget allows it, by one round trip; a cost of 0 only looks."""
@@ -47,9 +46,10 @@ class ApiBudget:
             answer = await self._gate.run(lambda _: self._script(keys, args))
         except RedisAway:
             return self._unguarded()
-        except RedisError:  # it is there, but refuses: out of memory, say
-            _log.exception("api_budget_refused")
+        except RedisError as error:  # it is there, but refuses: out of memory, say
+            self._refused.note(error)
             return self._unguarded()
+        self._refused.end()
         is_allowed, remaining, reset_after, retry_after = answer
         return Spending(
             is_allowed=bool(is_allowed),

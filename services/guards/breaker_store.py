@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-import structlog
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, RedisError
 
 from services.backends.redis import RedisAway, RedisGate
+from services.backends.troubles import Trouble
 from services.domain.breakers import BreakerPolicy, BreakerState, Transition, Verdict
 
 _SOURCE = Path(__file__).with_name("circuit_breaker.lua").read_text()
 _NAMES = "crier:breakers"
-
-_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -58,6 +56,7 @@ class BreakerStore:
             "lease": _milliseconds(policy.probe_lease),
         }
         self._script = AsyncScript(gate.client, _SOURCE)
+        self._refused = Trouble("breakers.refused")
 
     async def admit(self, name: str, token: str) -> Snapshot:
         """Ask whether a call may pass; where it becomes the probe, `token` is what it holds."""
@@ -90,7 +89,9 @@ class BreakerStore:
 
     async def _ask(self, name: str, question: Mapping[str, Any]) -> Snapshot:
         keys, args = self._arguments(name, question)
-        return _snapshot(await self._reach(lambda _: self._script(keys, args)))
+        answer = await self._reach(lambda _: self._script(keys, args))
+        self._refused.end()  # every question writes, but for a mere look
+        return _snapshot(answer)
 
     async def _look(self, client: Redis, names: Sequence[str]) -> list[bytes]:
         pipeline = client.pipeline(transaction=False)
@@ -112,7 +113,7 @@ class BreakerStore:
         try:
             return await self._gate.run(call)
         except RedisError as error:
-            _log.exception("breaker_store_refused")
+            self._refused.note(error)
             raise RedisAway("Redis refuses to keep circuit breakers.") from error
 
 

@@ -55,3 +55,15 @@ def test_another_failure_is_told_at_once_with_its_traceback() -> None:
         ("duty.failed.over", None),
         ("duty.failed", True),
     ]
+
+
+def test_failures_that_take_turns_are_told_of_once_a_minute_each() -> None:
+    """However often one follows the other."""
+    clock = Watch()
+    trouble = Trouble("duty.failed", clock=clock)
+    with capture_logs() as told:
+        for seconds in range(119):
+            clock.seconds = seconds
+            fail(trouble, Unavailable("The database is away."))
+            fail(trouble, Unavailable("Redis is away."))
+    assert [line["reason"] for line in told] == ["The database is away.", "Redis is away."] * 2
