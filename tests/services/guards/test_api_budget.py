@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from services.backends.redis import RedisGate
 from services.domain.limits import Spending
@@ -88,6 +89,18 @@ async def test_without_redis_everybody_may_go_on(
     assert (await budget.spend("ada", 100)).is_allowed
     assert (await budget.spend("ada", 100)).is_allowed
     assert len(unguarded) == 2
+
+
+async def test_redis_that_refuses_lets_everybody_go_on_and_is_told_of_once(
+    budget: ApiBudget, redis: Redis, unguarded: list[int]
+) -> None:
+    """Out of memory, say; here what lies in the bucket's place is none."""
+    await redis.lpush("crier:budget:ada", "nonsense")
+    with capture_logs() as told:
+        for _ in range(5):
+            assert (await budget.spend("ada", 100)).is_allowed
+    assert len(unguarded) == 5
+    assert [event["event"] for event in told] == ["api_budget.refused"]
 
 
 async def test_flushed_redis_begins_anew(budget: ApiBudget, redis: Redis) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from services.backends.redis import RedisAway, RedisGate
 from services.domain.breakers import BreakerPolicy
@@ -240,10 +241,12 @@ async def test_redis_that_is_back_is_believed_again(
 
 
 async def test_key_of_another_type_is_as_good_as_no_redis(breakers: CircuitBreakerService, redis: Redis) -> None:
-    """Whatever stands in the breaker's place, calls go on and five failures still open it."""
+    """Whatever stands in the breaker's place, calls go on and five failures still open it; it is told of once."""
     await redis.set(HASH, "nonsense")
 
-    await open_it(breakers)
+    with capture_logs() as told:
+        await open_it(breakers)
+        with pytest.raises(CircuitOpen):
+            await breakers.execute(NAME, succeed)
 
-    with pytest.raises(CircuitOpen):
-        await breakers.execute(NAME, succeed)
+    assert [event["event"] for event in told if event["log_level"] == "error"] == ["breakers.refused"]
