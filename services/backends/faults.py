@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from types import TracebackType
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from services.domain.errors import CrierError, Overloaded, TimedOut, Unavailable
 
 _CONTENDED = ("40001", "40P01")
 _TOO_SLOW = ("57014", "55P03")
 _FULL = ("53300",)
+_SPOKEN = (DBAPIError, PendingRollbackError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _AWAY = ("57P01", "57P02", "57P03", "25P03", "25P04")
 
 
@@ -51,6 +52,8 @@ def meaning_of(error: BaseException) -> CrierError | None:
 
 
 def _is_closed(error: BaseException, driver_error: BaseException | None) -> bool:
+    if isinstance(error, PendingRollbackError):  # of a transaction that goes on after its connection was lost
+        return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return isinstance(driver_error, asyncpg.InterfaceError) and "closed" in str(driver_error)
@@ -66,7 +69,7 @@ class told_plainly:  # noqa: N801 — used like a function, as contextlib's own 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+        if isinstance(error, _SPOKEN):
             meaning = meaning_of(error)
             if meaning is not None:
                 raise meaning from error

@@ -171,7 +171,8 @@ class DatabaseTransactionService:
             with extra_time(_CLEAN_UP):
                 await outer.connection.execute(text(f"ROLLBACK TO SAVEPOINT {savepoint}"))
         except BaseException as error:
-            driver_of(outer.connection).terminate()
+            if not outer.connection.invalidated:
+                driver_of(outer.connection).terminate()
             if not isinstance(error, Exception):  # canceled once more
                 raise
             _log.info("a savepoint could not be undone: its whole transaction will be", exc_info=True)
