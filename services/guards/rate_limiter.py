@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backends.database import Database
 from services.backends.deadline import forget_deadline
+from services.backends.faults import DatabaseAway
 from services.domain.accounts import Platform
 from services.domain.limits import HOUR, NeverLeft, RateLimit, Window, WindowUse
 from services.guards.quotas import Quotas
@@ -124,7 +125,13 @@ class RateLimiterService:
         """Failing costs a place for `LONGEST_CALL`; it must not cost the caller what the platform answered."""
         forget_deadline()
         try:
-            async with self._database.connect() as connection:
-                await settle(connection, [delivery])
+            try:
+                await self._write_once(settle, delivery)
+            except DatabaseAway:  # perhaps only that connection was lost
+                await self._write_once(settle, delivery)
         except Exception:
             _log.exception("quota_slot_not_settled", delivery=delivery)
+
+    async def _write_once(self, settle: _Settle, delivery: str) -> None:
+        async with self._database.connect() as connection:
+            await settle(connection, [delivery])

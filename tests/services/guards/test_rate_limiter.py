@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.backends.database import Database
 from services.backends.deadline import deadline_in
-from services.backends.statements import tally_statements
+from services.backends.statements import BoundedConnection, tally_statements
 from services.domain.accounts import Platform
 from services.domain.errors import ErrorCode, RateLimited
 from services.domain.limits import HOUR, NeverLeft, RateLimit, Window
@@ -188,6 +189,32 @@ async def test_result_survives_the_database(limiter: RateLimiterService, pool: D
     finally:
         async with pool.begin() as connection:
             await connection.execute(text("ALTER TABLE quota_slots_hidden RENAME TO quota_slots"))
+
+
+class Fragile(BoundedConnection):
+    """Breaks as the first slot's end is written."""
+
+    has_broken = False
+
+    async def fetch_rows(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """The rows, if it still stands."""
+        if "SET ended_at" in query and not Fragile.has_broken:
+            Fragile.has_broken = True
+            self.terminate()
+        return await super().fetch_rows(query, *args)
+
+
+@pytest.mark.usefixtures("database")
+async def test_slot_is_settled_though_a_connection_breaks(database_url: str) -> None:
+    """Otherwise its place would be gone for a day."""
+    pool = Database(url=database_url, pool_min=1, pool_max=2, connection_class=Fragile)
+    try:
+        limiter = RateLimiterService(database=pool, quotas=Quotas(), limits=LIMITS)
+        assert await limiter.throttle(ADA, Platform.FACEBOOK, publish) == "published"
+        assert Fragile.has_broken
+        assert await pool.read_value("SELECT count(ended_at) FROM quota_slots", ()) == 1
+    finally:
+        await pool.close()
 
 
 async def test_slot_is_settled_after_the_deadline(limiter: RateLimiterService, pool: Database) -> None:
