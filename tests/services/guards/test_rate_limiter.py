@@ -207,6 +207,7 @@ class Fragile(BoundedConnection):
 @pytest.mark.usefixtures("database")
 async def test_slot_is_settled_though_a_connection_breaks(database_url: str) -> None:
     """Otherwise its place would be gone for a day."""
+    Fragile.has_broken = False
     pool = Database(url=database_url, pool_min=1, pool_max=2, connection_class=Fragile)
     try:
         limiter = RateLimiterService(database=pool, quotas=Quotas(), limits=LIMITS)
