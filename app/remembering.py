@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
+from services.backends.deadline import deadline_in
 from services.domain.errors import Overloaded, TimedOut, Unavailable
 
 K = TypeVar("K")
@@ -23,6 +24,8 @@ V = TypeVar("V")
 _KEPT = 10_000
 _ASKED_AGAIN = 100
 """So many at a time of those that are no longer listed, those first that came last."""
+_PATIENCE = timedelta(seconds=1)
+"""How long a new word is waited for where there is one that would do."""
 _DATABASE_TROUBLE = (Unavailable, TimedOut, Overloaded)
 
 
@@ -58,12 +61,14 @@ class Remembered(Generic[K, V]):
         if memory is not None and self._clock() - memory.at < self._fresh_for:
             self._memories.move_to_end(key)
             return memory.value
-        try:
+        if memory is None or memory.value is None or not self._is_believed(memory):
             value = await self._ask(key)
-        except _DATABASE_TROUBLE:
-            if memory is None or memory.value is None or not self._is_believed(memory):
-                raise
-            return memory.value
+        else:
+            try:
+                with deadline_in(_PATIENCE):
+                    value = await self._ask(key)
+            except _DATABASE_TROUBLE:
+                return memory.value
         self._memories.move_to_end(key)
         return value
 

@@ -168,6 +168,18 @@ async def test_known_key_still_works_while_the_database_is_away(behind: Behind, 
         await behind.authenticator.identify(known)
 
 
+async def test_known_key_is_not_kept_waiting_by_a_database_that_hangs(
+    behind: Behind, a_key: MakeKey, clock: Clock
+) -> None:
+    """On the connections that stand a statement would be given up after seven seconds."""
+    key = f"Bearer {await a_key()}"
+    await behind.authenticator.identify(key)
+    behind.network.hang()
+    clock.time += 60
+    async with asyncio.timeout(5):
+        assert await behind.authenticator.identify(key)
+
+
 async def test_key_of_long_ago_is_not_believed_when_the_database_goes(
     behind: Behind, a_key: MakeKey, clock: Clock
 ) -> None:
