@@ -257,7 +257,7 @@ async def _send_begin(driver: BoundedConnection, command: str) -> None:
     whoever has its address by now."""
     try:
         await driver.execute(command)
-    except asyncpg.ReadOnlySQLTransactionError as error:
+    except asyncpg.FeatureNotSupportedError as error:  # read-write transactions, during recovery
         driver.terminate()
         raise DatabaseAway("The database takes no changes at the moment.", retry_after=1) from error
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -82,3 +83,29 @@ async def test_commit_whose_answer_is_lost(
         assert calls == ["run"]
         await asyncio.sleep(0.3)
     assert (await counts(db))[0] == 1
+
+
+async def test_nested_work_that_cannot_be_undone_is_never_committed(
+    fragile: Service, db: Database, network: FaultyNetwork
+) -> None:
+    """The network is silent when the savepoint is to be undone, and back when the outer, which took no notice, goes on:
+    all is run again."""
+    runs = 0
+
+    async def fail_in_silence(tx: Transaction) -> None:
+        await add(1)(tx)
+        if runs == 1:
+            network.hang()
+        raise KeyError
+
+    async def work(tx: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        with suppress(KeyError):
+            await fragile.execute_in_transaction(fail_in_silence)
+        network.heal()
+        await add(1, to=2)(tx)
+
+    await fragile.execute_in_transaction(work)
+    assert runs == 2
+    assert await counts(db) == [0, 1, 0]
