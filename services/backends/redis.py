@@ -20,9 +20,8 @@ from services.domain.errors import Unavailable
 
 T = TypeVar("T")
 
-_TROUBLE = (RedisConnectionError, RedisTimeoutError, ResponseError, OSError, RuntimeError)
-"""What a call may raise on the way. A RuntimeError is uvloop's word for a connection that has just been reset."""
-_FAILURE = (RedisError, OSError, RuntimeError)
+_TROUBLE = (RedisConnectionError, RedisTimeoutError, ResponseError, OSError)
+_FAILURE = (RedisError, OSError)
 _CANNOT_SAVE = "MISCONF"
 """In the words of a Redis that reads but refuses every write, because it cannot save them: tags cannot be raised there,
 so it is as good as away."""
@@ -140,7 +139,8 @@ class RedisGate:
 
     async def _read(self, keys: Sequence[str]) -> list[bytes | None]:
         if self._readers:
-            with suppress(RedisConnectionError, RuntimeError):  # Redis has restarted since: a new connection will do
+            # Redis has restarted since, or the connection was reset, for which uvloop has a word of its own.
+            with suppress(RedisConnectionError, RuntimeError):
                 return await self._read_on(self._readers.pop(), keys)
         fresh: AbstractConnection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # theirs
         await fresh.connect()  # type: ignore[no-untyped-call] # a command alone would not ask the sentinels where

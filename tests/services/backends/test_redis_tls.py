@@ -100,6 +100,7 @@ async def test_frozen_redis_is_found_again_over_tls(redis_url: str, tmp_path: Pa
         network.hang()
         with pytest.raises(RedisAway):
             await gate.run(lambda client: client.ping())
+        await asyncio.sleep(1.5)  # longer than a good-bye is waited for
         network.heal()
         network.cut()
         async with asyncio.timeout(20):
