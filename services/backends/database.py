@@ -253,8 +253,7 @@ class Database:
 
 
 async def _send_begin(driver: BoundedConnection, command: str) -> None:
-    """Begin. A server that has become a standby goes on answering, but is the wrong one: the next connection is made to
-    whoever has its address by now."""
+    """Begin; but not at a standby, whose address another may have by now: that connection goes."""
     try:
         await driver.execute(command)
     except asyncpg.FeatureNotSupportedError as error:  # read-write transactions, during recovery
