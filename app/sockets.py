@@ -182,7 +182,6 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
         """One operation from its context to its last message."""
         correlation_id = self.context.next_id()
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)  # of this operation's task alone
-        extensions = self._asked_extensions.pop(operation.id, None)
         noted: dict[str, Any] = {"codes": []}
         began = time.perf_counter()
         try:
@@ -196,6 +195,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
         self, operation: Operation[SocketSession, None], correlation_id: str, noted: dict[str, Any]
     ) -> None:
         """Its results, and the message that says how it ended."""
+        extensions = self._asked_extensions.pop(operation.id, None)
         try:
             with tally_statements() as tally:
                 await self._run(operation, extensions, correlation_id, noted)
