@@ -10,19 +10,18 @@ yet, and a request that lies unread in the kernel would be lost with it.
 import asyncio
 import select
 from typing import Any
-from uuid import uuid4
 
 import uvicorn
-from starlette.responses import Response
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
+from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.http11 import Request
 from websockets.http11 import Response as Answer
 
-from app.faults import BadRequest, fault_response
-from app.middleware import CORRELATION_HEADER, safe_headers
+from app.faults import BadRequest
+from app.refusals import refusal_bytes, refusal_response
 from app.stalling import STALL_PATIENCE, TOO_SLOW, Stall
 
 MOST_URL_BYTES = 16_384
@@ -35,6 +34,8 @@ FIRST_WORD = 8.0
 to take more than three, and who has connected is about to ask."""
 LAST_WORD = 0.5
 """The same for a connection that was kept after an answer: there clients know that it may end at any time."""
+
+_TOO_LONG = {RequestLineTooLong: 414, HeaderLineTooLong: 431, TooManyHeaders: 431}
 
 _LINGER = 1.0
 """Seconds that a refused connection is still read, into nothing."""
@@ -186,11 +187,7 @@ class CarefulHttp(HttpToolsProtocol):
             self.transport.close()
             return
         if not self.transport.is_closing():
-            response = refusal_response(refusal, is_production=self.config.is_production)
-            lines = [b"%b: %b\r\n" % header for header in response.raw_headers]
-            self.transport.write(
-                b"".join([STATUS_LINE[refusal.status], *lines, b"connection: close\r\n\r\n", bytes(response.body)])
-            )
+            self.transport.write(refusal_bytes(refusal, is_production=self.config.is_production))
         # Closing over what the client still sends would take the answer from it: it is read to the end for a moment.
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -238,6 +235,15 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
         if self.config.is_going:
             self.loop.call_later(self.config.first_word, self.shutdown)
 
+    def data_received(self, data: bytes) -> None:
+        """Read on; what is no handshake at all never becomes an event, and would be left waiting for ever."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            status = next((code for kind, code in _TOO_LONG.items() if isinstance(self.conn.handshake_exc, kind)), 400)
+            refusal = BadRequest("This is not a WebSocket handshake.", status=status)
+            self.transport.write(refusal_bytes(refusal, is_production=self.config.is_production))
+            self.transport.close()
+
     def handle_connect(self, event: Request) -> None:
         """Accept the handshake, or say in our words why not."""
         accept = self.conn.accept
@@ -270,15 +276,6 @@ def is_readable(file_number: int) -> bool:
     poll = select.poll()
     poll.register(file_number, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def refusal_response(refusal: BadRequest, *, is_production: bool) -> Response:
-    """The answer to what never reached the application."""
-    correlation_id = uuid4().hex
-    response = fault_response(refusal, correlation_id=correlation_id)
-    response.headers.update(safe_headers(is_production=is_production))
-    response.headers[CORRELATION_HEADER] = correlation_id
-    return response
 
 
 def careful_config(app: ASGIApp, *, is_production: bool = False, **options: Any) -> CarefulConfig:

@@ -210,6 +210,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
             noted["codes"].append((coded.extensions or {})["code"])
             await operation.send_initial_errors([coded])
 
+    def forget_id(self, id: str) -> None:  # noqa: A002 — Strawberry's name
+        """An operation is over; one that the client ended in the same moment is forgotten already."""
+        self.operations.pop(id, None)
+
     async def cleanup_operation(self, operation_id: str) -> None:
         """End an operation, which may not even have begun."""
         self._asked_extensions.pop(operation_id, None)

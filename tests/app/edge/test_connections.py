@@ -172,8 +172,12 @@ HANDSHAKE = (
         (HANDSHAKE.replace(b"Version: 13", b"Version: 7") % (b"/graphql", b""), 400, "BAD_REQUEST"),
         (HANDSHAKE % (b"/graphql", b"Origin: https://evil.example\r\n"), 403, "FORBIDDEN"),
         (HANDSHAKE % (b"/nowhere", b""), 403, "FORBIDDEN"),
+        (HANDSHAKE.replace(b"GET", b"POST") % (b"/graphql", b"Content-Length: 2\r\n"), 400, "BAD_REQUEST"),
+        (HANDSHAKE % (b"/graphql?" + b"a" * 9_000, b""), 414, "BAD_REQUEST"),
+        (HANDSHAKE % (b"/graphql", b"X-Long: " + b"a" * 9_000 + b"\r\n"), 431, "BAD_REQUEST"),
+        (HANDSHAKE % (b"/graphql", b"X-Many: a\r\n" * 200), 431, "BAD_REQUEST"),
     ],
-    ids=range(4),
+    ids=range(8),
 )
 async def test_handshake_that_fails_is_refused_with_a_code(
     running: RunningEdge, sent: bytes, status: int, code: str
