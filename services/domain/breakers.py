@@ -44,8 +44,8 @@ def judge_call(end: object) -> Verdict:
     match end:
         case Rejected(failure=failure):
             return Verdict.FAILURE if failure.kind.is_platform_fault else Verdict.NEUTRAL
-        case Unknown():
-            return Verdict.FAILURE
+        case Unknown(refusal=kind):
+            return Verdict.FAILURE if kind is None or kind.is_platform_fault else Verdict.NEUTRAL
         case CrierError(code=code):
             return Verdict.FAILURE if code in _ILLNESS else Verdict.NEUTRAL
         case Exception():

@@ -133,6 +133,8 @@ class Unknown:
     reason: str
     checkpoint: Checkpoint
     ask_after: timedelta = timedelta(seconds=2)
+    refusal: FailureKind | None = None
+    """What the platform's answer would mean if it could be believed; None: there was no answer."""
 
 
 @dataclass(frozen=True, slots=True)

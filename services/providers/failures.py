@@ -63,12 +63,18 @@ class NotDone:
 
     def unknown(self, checkpoint: Checkpoint) -> Unknown:
         """It may be out; what the platform answered is kept for when it turns out that it is not."""
-        refusal = {REFUSAL: _to_json(self.failure)} if self.was_answered else {}
-        return Unknown(self.failure.message, {**checkpoint, **refusal})
+        if not self.was_answered:
+            return Unknown(self.failure.message, checkpoint)
+        return Unknown(self.failure.message, {**checkpoint, REFUSAL: _to_json(self.failure)}, refusal=self.failure.kind)
 
     def judged(self, checkpoint: Checkpoint) -> Rejected | Unknown:
-        """The end of a step that shows the post: refused for certain, or in doubt."""
-        return self.rejected(checkpoint) if self.is_certain else self.unknown(checkpoint)
+        """The end of a step that shows the post: refused for certain, or in doubt.
+
+        What only asks to come again later may be said of what is done already: a limit is counted beside the work.
+        """
+        is_passing = self.failure.kind in (FailureKind.WAIT, FailureKind.RETRY) and not self.anew
+        is_doubtful = not self.is_certain or (is_passing and self.failure.left)
+        return self.unknown(checkpoint) if is_doubtful else self.rejected(checkpoint)
 
     def ask_later(self, checkpoint: Checkpoint) -> Unknown:
         """A question that got no answer says nothing: ask again, and count nothing."""
@@ -84,6 +90,11 @@ def not_out(checkpoint: Checkpoint, progress: Checkpoint) -> Advanced | Rejected
     if refusal is None or refusal.kind is FailureKind.RETRY:
         return Advanced(progress)
     return Rejected(refusal, progress)
+
+
+def refused_as(checkpoint: Checkpoint) -> FailureKind | None:
+    """Of what kind the refusal was that came with the doubt; None where there was no answer."""
+    return FailureKind(checkpoint[REFUSAL]["kind"]) if REFUSAL in checkpoint else None
 
 
 def not_done(

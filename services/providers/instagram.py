@@ -24,6 +24,7 @@ from services.domain.publishing import (
     Checkpoint,
     Delivery,
     Discarded,
+    FailureKind,
     Finding,
     Pending,
     Published,
@@ -33,7 +34,7 @@ from services.domain.publishing import (
     Unknown,
 )
 from services.providers.config import PlatformConfig
-from services.providers.failures import REFUSAL, START_ANEW, NotDone, not_done, not_out
+from services.providers.failures import REFUSAL, START_ANEW, NotDone, not_done, not_out, refused_as
 from services.providers.graph import Answer, GraphClient
 from services.providers.instagram_containers import (
     ContainerStatus,
@@ -56,6 +57,9 @@ POLL_CONTAINER = Step("poll_container", shows=False)
 PUBLISH_CONTAINER = Step("publish_container", shows=True)
 READ_PERMALINK = Step("read_permalink", shows=True)
 """Shows nothing more, but it is out already: whoever takes it over must ask."""
+
+NO_ENTRY = (FailureKind.RECONNECT, FailureKind.PERMISSION)
+"""With a token that is refused nothing can be done, nor asked about."""
 
 
 class InstagramProvider:
@@ -120,7 +124,7 @@ class InstagramProvider:
 
         status = await self._read_status(delivery, at["container"])
         if isinstance(status, NotDone):
-            return await self._find_without_container(delivery) if _is_gone(status) else status.ask_later(at)
+            return await self._find_unread(delivery, status)
         match status["status_code"]:
             case ContainerStatus.PUBLISHED:
                 return await self._recognize(delivery)
@@ -234,6 +238,15 @@ class InstagramProvider:
         if len(found) == 1:
             return Published(found[0].id, found[0].permalink, found[0].published_at or self._now())
         return self._reading.unknown(f"Published on Instagram, but {len(found)} of its media fit this post.", at)
+
+    async def _find_unread(self, delivery: Delivery, status: NotDone) -> Finding:
+        """The container says nothing of itself."""
+        at = delivery.checkpoint
+        if _is_gone(status):
+            return await self._find_without_container(delivery)
+        if status.failure.kind in NO_ENTRY and status.failure.kind is refused_as(at):
+            return not_out(at, _finished(at))  # the token is refused now as it was then
+        return status.ask_later(at)
 
     async def _find_without_container(self, delivery: Delivery) -> Finding:
         at = delivery.checkpoint

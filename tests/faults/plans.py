@@ -115,7 +115,7 @@ def _draw_trouble(random: Random, kinds: Sequence[str]) -> Nemesis:
             _trouble(route, when="before", status=500),
             _trouble(route, when="after", status=500),
             _trouble(route, when="after", preset="bad_gateway"),
-            _trouble(route, when="before", status=429, headers={"Retry-After": "1"}),
+            _trouble(route, when=random.choice(["before", "after"]), status=429, headers={"Retry-After": "1"}),
             _trouble(route, when="before", action="delay", seconds=SLOW_TAIL.total_seconds()),
             _trouble(route, when="after", action="delay", seconds=SLOW_TAIL.total_seconds()),
             _trouble("instagram.media_publish", when="after", preset="action_blocked"),

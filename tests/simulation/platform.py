@@ -107,6 +107,8 @@ class ScriptedPlatform(httpx.AsyncBaseTransport):
                 act()
                 return _error(500, 1)
             case 4:
+                if self.random.random() < 0.5:
+                    act()
                 return _error(429, 4, **{"Retry-After": str(self.random.randint(1, 20))})
             case 5:
                 return await self._slowly(act)

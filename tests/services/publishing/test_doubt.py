@@ -50,6 +50,23 @@ async def test_an_ambiguous_end_is_asked_back_and_shows_once(rig: Rig, name: str
     assert outcomes[-1] is AttemptOutcome.SUCCEEDED
 
 
+@pytest.mark.parametrize("name", SHOWING)
+async def test_a_limit_that_is_told_after_the_fact_doubles_nothing(rig: Rig, name: str) -> None:
+    """429 for what the platform has done: believed or asked back, what comes after shows nothing new."""
+    route, match = SHOWING[name]
+    ada, account, post = await a_due_post(rig, name)
+    rig.sandbox.arm(route, match=match, when="after", status=429, headers={"Retry-After": "30"})
+
+    for _ in range(2):
+        await rig.publish()
+        await rig.hurry()
+
+    [seen] = rig.seen(account)
+    target = await rig.target(post)
+    assert (target.status, target.permalink, seen["count"]) == (TargetStatus.PUBLISHED, seen["permalink"], 1)
+    assert await rig.slots(ada, account.platform) == 1
+
+
 async def test_an_action_block_after_the_fact_is_no_failure(rig: Rig) -> None:
     """Instagram says 4/2207051 of what it has published: it is asked, and believed over its error."""
     _, account, post = await a_due_post(rig, "image")

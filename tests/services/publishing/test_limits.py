@@ -142,6 +142,22 @@ async def test_an_ill_platform_opens_its_breaker_and_content_does_not(rig: Rig) 
     assert (await rig.container.breakers.get_stats("facebook-api")).state == "OPEN"
 
 
+async def test_a_limit_that_is_asked_back_opens_no_breaker(rig: Rig) -> None:
+    """One account's day is full, as the step that shows says six times in a row: nobody else has to wait for that."""
+    _, account, _ = await a_due_post(rig, "image")
+    body = {"error": {"message": "No.", "type": "OAuthException", "code": 9, "error_subcode": 2207042}}
+    rig.sandbox.arm("instagram.media_publish", when="before", status=400, body=body, times=6)
+
+    for _ in range(6):
+        await rig.publish()
+        await rig.hurry()
+
+    assert len(rig.requests("instagram.media_publish")) == 6
+    assert (await rig.container.breakers.get_stats("instagram-api")).state == "CLOSED"
+    await rig.publish()
+    assert [one["count"] for one in rig.seen(account)] == [1]
+
+
 async def test_what_was_overdue_for_too_long_waits_for_its_person(rig: Rig) -> None:
     """MISSED after the stated age, and nothing is sent; what is younger goes out; a retry sends the missed one."""
     ada = await rig.add_user()

@@ -13,6 +13,7 @@ from services.domain.posts import AttemptOutcome, TargetStatus
 from services.models import ACCOUNTS
 from services.publishing.retry import RetryPolicy
 from tests.rig import Rig, now
+from tests.services.publishing.early import SLOW_KINDS, a_post_to_come, prepare
 from tests.services.publishing.kinds import a_due_post
 
 NO_WAIT = RetryPolicy(first=timedelta(0))
@@ -148,6 +149,33 @@ async def test_a_dead_token_blocks_until_the_account_is_connected_again(rig: Rig
 
     assert [(await rig.target(post)).status for post in posts] == [TargetStatus.PUBLISHED] * 3
     assert [one["count"] for one in rig.seen(account)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", [name for name in SLOW_KINDS if name != "youtube"])
+async def test_a_token_that_dies_after_the_preparation_blocks_until_the_next_one(rig: Rig, name: str) -> None:
+    """The showing step is refused: certainly not out, so BLOCKED and no doubt; with a new token it goes out once.
+
+    A session of YouTube's, once opened, asks for no token.
+    """
+    ada, account, post = await a_post_to_come(rig, name)
+    await prepare(rig)
+    end_tokens(rig.sandbox, account.external_id, "revoke")
+    await rig.write(update(ACCOUNTS).values(refresh_token=None))
+    await rig.come(post)
+
+    await rig.publish()
+
+    target = await rig.target(post)
+    assert (target.status, target.attempt_count) == (TargetStatus.BLOCKED, 0)
+    assert not (await rig.row(post)).step_shows
+    assert (await rig.account_row(account)).status == AccountStatus.EXPIRED
+
+    profile = await rig.profile(account.platform, external_id=account.external_id)
+    await rig.container.accounts.store_profiles(ada.user.id, account.platform, [profile])
+    await rig.publish()
+
+    assert (await rig.target(post)).status is TargetStatus.PUBLISHED
+    assert [one["count"] for one in rig.seen(account)] == [1]
 
 
 async def test_a_dead_token_is_told_to_who_watches_accounts(rig: Rig) -> None:
