@@ -1,6 +1,10 @@
 """Taking away what was prepared on a Page and is not wanted any more: posts, videos, reels and photos that nobody sees.
 
 Each object is asked first whether people see it after all; then it, and what is attached to it, stays.
+
+What was made by a call whose answer was lost stays, too, where nobody sees it: none of a Page's lists (feed, published
+and scheduled posts) shows it, and nobody but that answer knew its id. To delete what merely looks like it could take
+what the Page's own people prepare there.
 """
 
 from collections.abc import Mapping

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import structlog
 
+from app.container import PATIENCE
+from app.settings import Settings, milliseconds
 from services.backends.secrets import SecretBox
 from services.domain.accounts import Platform
 from services.domain.ids import new_id
@@ -28,10 +30,9 @@ from tests.simulation.platform import Died, ScriptedPlatform
 from tests.simulation.target import Target
 from tests.simulation.virtual_time import now, run
 
-LEASE = timedelta(seconds=45)
-PATIENCE = timedelta(seconds=60)
+LEASE = milliseconds(Settings.model_fields["publish_lease"].default)
 KNOWN_WITHIN = timedelta(minutes=2)
-"""As in production, all three."""
+"""With the lease and the patience that the product has, which are those of every course here."""
 BLOWS_TOO_MANY = 3
 """So many workers died or stood still over one post: then patience may end though the platform answers."""
 LONGEST = 3_600.0 * 4
