@@ -15,14 +15,17 @@ from services.domain.posts import TargetStatus
 from services.guards.quotas import Quotas
 from services.publishing.endings import ASK_PERSON, NO_WAIT
 from services.publishing.watching import Watch
-from services.queries.claims import Claim, claim_early, claim_targets, set_aside
+from services.queries.claims import Claim, claim_early, claim_targets, set_all_aside, set_aside
 from services.queries.states import settle_posts
-from services.queries.turns import DueTarget, lock_due
+from services.queries.turns import DueTarget, Follower, lock_due, lock_followers
 
 Windows = Callable[[DueTarget], Sequence[Window]]
 """The windows that bind one publication: the person's hour, and what else the platform grants."""
 
 Changes = Mapping[str, Any]
+
+Asides = Mapping[UUID, Changes]
+"""New values of targets that are due and cannot go now."""
 
 NOBODY: Mapping[UUID, int] = {}
 
@@ -33,6 +36,12 @@ BEHIND = "Earlier posts of this account go first."
 NEXT = timedelta(microseconds=1)
 """Right after another: what waits behind it is due later than it, however little."""
 
+HOLDS_UP = (ErrorCode.RATE_LIMITED, ErrorCode.RECONNECT_REQUIRED)
+"""What holds one post of an account up holds up those behind it."""
+
+FOLLOWERS = 200
+"""So many are told at once that they wait behind another."""
+
 TOKEN_WAIT = timedelta(seconds=5)
 """A refresh is due already; so soon it is looked for again."""
 
@@ -40,7 +49,8 @@ TOKEN_WAIT = timedelta(seconds=5)
 class Claimer:
     """Claims due targets for one worker, each with its slot in every window that binds it.
 
-    Who goes first: of each account one post at a time, the earliest; of each person no more than a share of one worker;
+    Who goes first: of each account one post at a time, the earliest; of each person no more than a share of one worker,
+    and where more is due than it has room for, those of whom it has nothing under way before those of whom it has;
     otherwise what has been due the longest. What a limit or a breaker put off keeps its place before what came later.
     """
 
@@ -64,6 +74,8 @@ class Claimer:
         self._lease_for = lease_for
         self._missed_after = missed_after
         self._share = max(1, room // SHARES)
+        self._is_crowded = False
+        """Whether the last claim took all that there was room for: perhaps not all that was due."""
         self._watch = watch
 
     def served(self, busy: Mapping[UUID, int]) -> list[UUID]:
@@ -73,20 +85,23 @@ class Claimer:
     async def claim_due(self, worker_id: UUID, *, limit: int, busy: Mapping[UUID, int] = NOBODY) -> list[Claim]:
         """Up to `limit` targets that this worker now holds, beside those that it has under way for `busy`."""
         due: list[DueTarget] = []
-        full: set[UUID] = set()
+        full: Asides = {}
 
         async def claim(tx: Transaction) -> list[Claim]:
             nonlocal due, full
             c = tx.connection
-            due, full = await self._lock_in_turn(c, limit, busy), set()
+            due, full = await self._lock_in_turn(c, limit, busy), {}
             if not due:
                 return []
 
             unfit = await self._set_unfit_aside(c, due)
             full = await self._set_full_aside(c, [target for target in due if target.id not in unfit])
-            claims = await self._take(c, [target for target in due if target.id not in unfit | full], worker_id)
+            ready = [target for target in due if target.id not in unfit and target.id not in full]
+            claims = await self._take(c, ready, worker_id)
+            followers = await self._set_followers_aside(c, due, {**unfit, **full})
 
-            for _, event in await settle_posts(c, {target.post_id for target in due}):
+            changed = {target.post_id for target in due} | {follower.post_id for follower in followers}
+            for _, event in await settle_posts(c, changed):
                 await tx.emit(event)
             return claims
 
@@ -119,18 +134,22 @@ class Claimer:
 
     async def _lock_in_turn(self, c: AsyncConnection, limit: int, busy: Mapping[UUID, int]) -> list[DueTarget]:
         """The oldest first, but one of each account and a share of each person; who is passed over makes room for
-        others, as long as any are due."""
+        others, as long as any are due. Bursts of many people may fill a worker: what ends of them is then followed by
+        somebody else's, and by their own only where nobody else is waiting."""
         chosen: dict[UUID, DueTarget] = {}
         counts = Counter(busy)
-        while len(chosen) < limit:
-            asked = limit - len(chosen)
-            found = await lock_due(c, limit=asked, without_users=self.served(counts), without_accounts=chosen)
-            for target in found:
-                if target.account_id not in chosen and counts[target.user_id] < self._share:
-                    chosen[target.account_id] = target
-                    counts[target.user_id] += 1
-            if len(found) < asked:
-                break
+        for waiting in (busy, NOBODY) if self._is_crowded and busy else (NOBODY,):
+            while len(chosen) < limit:
+                asked = limit - len(chosen)
+                passed_over = {*waiting, *self.served(counts)}
+                found = await lock_due(c, limit=asked, without_users=passed_over, without_accounts=chosen)
+                for target in found:
+                    if target.account_id not in chosen and counts[target.user_id] < self._share:
+                        chosen[target.account_id] = target
+                        counts[target.user_id] += 1
+                if len(found) < asked:
+                    break
+        self._is_crowded = len(chosen) == limit
         return list(chosen.values())
 
     async def _take(self, c: AsyncConnection, ready: Sequence[DueTarget], worker_id: UUID) -> list[Claim]:
@@ -141,7 +160,7 @@ class Claimer:
             await self._quotas.give_back(c, [target_id.hex for target_id in outrun])
         return claims
 
-    async def _set_unfit_aside(self, c: AsyncConnection, due: Sequence[DueTarget]) -> set[UUID]:
+    async def _set_unfit_aside(self, c: AsyncConnection, due: Sequence[DueTarget]) -> Asides:
         """What must not go out now, whatever the quotas say; a slot of what was never sent is free again."""
         aside = {target.id: changes for target in due if (changes := self._judge(target)) is not None}
         await set_aside(c, aside)
@@ -149,14 +168,31 @@ class Claimer:
         if aside:
             await self._quotas.end(c, [target_id.hex for target_id in aside.keys() & sent])
             await self._quotas.give_back(c, [target_id.hex for target_id in aside.keys() - sent])
-        return set(aside)
+        return aside
 
-    async def _set_full_aside(self, c: AsyncConnection, ready: Sequence[DueTarget]) -> set[UUID]:
+    async def _set_full_aside(self, c: AsyncConnection, ready: Sequence[DueTarget]) -> Asides:
         """What finds no slot in one of its windows waits until there is one."""
         refused = await self._quotas.take_many(c, [(target.id.hex, self._windows(target)) for target in ready])
         aside = {target.id: _full(refused[target.id.hex]) for target in ready if target.id.hex in refused}
         await set_aside(c, aside)
-        return set(aside)
+        return aside
+
+    async def _set_followers_aside(self, c: AsyncConnection, due: Sequence[DueTarget], aside: Asides) -> list[Follower]:
+        """What is due of the same accounts behind what was set aside waits with it, in order: to look at each post of a
+        long burst by itself would take all workers' time from everybody else's."""
+        leaders = {target.account_id: aside[target.id] for target in due if target.id in aside}
+        held_up = {account: changes for account, changes in leaders.items() if changes["waiting_code"] in HOLDS_UP}
+        if not held_up:
+            return []
+        found = await lock_followers(c, held_up, due_for=self._missed_after, limit=FOLLOWERS)
+        blocked: dict[UUID, datetime | None] = {}
+        behind: dict[UUID, datetime | None] = {}
+        for place, follower in enumerate(found, 1):
+            until = held_up[follower.account_id]["waiting_until"]
+            (blocked if until is None else behind)[follower.id] = None if until is None else until + place * NEXT
+        await set_all_aside(c, blocked, BLOCKED)
+        await set_all_aside(c, behind, BEHIND_OTHERS)
+        return found
 
     def _tell(self, due: Sequence[DueTarget], full: Collection[UUID]) -> None:
         if self._watch is None:
@@ -205,6 +241,9 @@ UNANSWERABLE: Changes = {
     "error_message": f"The account was disconnected before the platform could be asked about the post. {ASK_PERSON}",
     "error_retryable": True,
 }
+
+
+BEHIND_OTHERS: Changes = {"waiting_code": ErrorCode.RATE_LIMITED, "waiting_message": BEHIND}
 
 
 def _full(limit: LimitReached) -> Changes:

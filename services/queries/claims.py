@@ -21,6 +21,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
+    cast,
     func,
     select,
     update,
@@ -102,6 +103,16 @@ async def set_aside(c: AsyncConnection, changes: Mapping[UUID, Mapping[str, Any]
     """Give locked targets that are not claimed after all their new values."""
     for target_id, new in changes.items():
         await c.execute(update(TARGETS).where(TARGETS.c.id == target_id).values(prepare_at=None, **new))
+
+
+async def set_all_aside(c: AsyncConnection, times: Mapping[UUID, datetime | None], changes: Mapping[str, Any]) -> None:
+    """The same for many at once: new values for all, and for each the time until which it waits."""
+    if not times:
+        return
+    moments = cast(list(times.values()), ARRAY(TARGETS.c.next_attempt_at.type))
+    of = func.unnest(cast(list(times), ARRAY(Uuid)), moments).table_valued("id", "at").render_derived(name="times")
+    put_off = {"next_attempt_at": of.c.at, "waiting_until": of.c.at, "prepare_at": None}
+    await c.execute(update(TARGETS).where(TARGETS.c.id == of.c.id).values(**{**changes, **put_off}))
 
 
 # Both are built once, with holes for what differs: to build one takes longer than to run it.

@@ -6,12 +6,26 @@ its place before what comes later.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Double, Integer, Select, Uuid, all_, bindparam, cast, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Integer,
+    Interval,
+    Select,
+    Uuid,
+    all_,
+    any_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -79,6 +93,24 @@ async def lock_due(
     return [DueTarget(**{**row._mapping, "platform": Platform(row.platform)}) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A due target behind another of its account, locked with its post."""
+
+    id: UUID
+    post_id: UUID
+    account_id: UUID
+
+
+async def lock_followers(
+    c: AsyncConnection, accounts: Collection[UUID], *, due_for: timedelta, limit: int
+) -> list[Follower]:
+    """What is due of these accounts, for no longer than that, and not begun: in the order of their calendars. What
+    somebody else is looking at is left to them."""
+    rows = await c.execute(_locking_followers(), {"accounts": list(accounts), "due_for": due_for, "most": limit})
+    return [Follower(*row) for row in rows]
+
+
 async def find_next_due(c: AsyncConnection, *, without_users: Collection[UUID] = ()) -> NextDue:
     """What a worker waits for, by the database's clock; people who have their share under way are passed over."""
     row = (await c.execute(_next_due(), without(users=without_users))).one()
@@ -122,6 +154,25 @@ def _locking_due() -> Select[Any]:
         .order_by(TARGETS.c.next_attempt_at, TARGETS.c.id)
         .limit(bindparam("most", type_=Integer()))
         .with_for_update(of=[TARGETS, POSTS, ACCOUNTS], key_share=True, skip_locked=True)
+    )
+
+
+@cache
+def _locking_followers() -> Select[Any]:
+    return (
+        select(TARGETS.c.id, TARGETS.c.post_id, TARGETS.c.account_id)
+        .join(POSTS, POSTS.c.id == TARGETS.c.post_id)
+        .where(
+            TARGETS.c.account_id == any_(bindparam("accounts", type_=ARRAY(Uuid))),
+            TARGETS.c.next_attempt_at <= func.now(),
+            TARGETS.c.next_attempt_at > func.now() - bindparam("due_for", type_=Interval()),
+            TARGETS.c.status.in_([TargetStatus.SCHEDULED, TargetStatus.RETRYING]),
+            TARGETS.c.step_shows.is_(False),
+            IS_FREE,
+        )
+        .order_by(TARGETS.c.account_id, TARGETS.c.calendar_at, TARGETS.c.id)
+        .limit(bindparam("most", type_=Integer()))
+        .with_for_update(of=[TARGETS, POSTS], key_share=True, skip_locked=True)
     )
 
 

@@ -1,19 +1,20 @@
 """Whose turn it is: of each account one post after the other, of each person a share, after an outage at a pace."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text, update
 
-from services.domain.accounts import Account, Platform
+from services.domain.accounts import Account, AccountStatus, Platform
 from services.domain.errors import ErrorCode
 from services.domain.limits import Window, project_date
 from services.domain.posts import PostState, TargetStatus
 from services.domain.viewers import Viewer
 from services.guards.quotas import Quotas
-from services.models import TARGETS
+from services.models import ACCOUNTS, TARGETS
 from services.publishing.windows import PublicationWindows
 from services.queries.turns import lock_due
 from tests.rig import Rig, now
@@ -109,6 +110,24 @@ async def test_a_burst_takes_a_share_and_the_others_their_turn(rig: Rig) -> None
     assert len(await claimer.claim_due(uuid4(), limit=15, busy={ada.user.id: 3})) == 2
 
 
+async def test_bursts_of_many_people_make_room_for_who_has_nothing_under_way(rig: Rig) -> None:
+    """Four older bursts fill a worker: the first place that is free is the newcomer's, the next a burst's again."""
+    crowd = [await rig.add_user(f"Burst {number}") for number in range(4)]
+    for viewer in crowd:
+        for _ in range(7):
+            await due_posts(rig, viewer, await rig.add_account(viewer), 60)
+    eve = await rig.add_user("Eve")
+    await due_posts(rig, eve, await rig.add_account(eve), 1)
+    claimer = rig.claimer(room=20)
+
+    claims = await claimer.claim_due(uuid4(), limit=20)
+    assert Counter(claim.user_id for claim in claims) == {viewer.user.id: 5 for viewer in crowd}
+
+    busy = {**{viewer.user.id: 5 for viewer in crowd}, crowd[0].user.id: 4}
+    assert [claim.user_id for claim in await claimer.claim_due(uuid4(), limit=1, busy=busy)] == [eve.user.id]
+    assert [claim.user_id for claim in await claimer.claim_due(uuid4(), limit=1, busy=busy)] == [crowd[0].user.id]
+
+
 async def test_a_burst_on_one_account_does_not_hide_what_lies_behind_it(rig: Rig) -> None:
     """Its rows fill every batch: the claim looks past them for others."""
     ada, eve = await rig.add_user(), await rig.add_user("Eve")
@@ -118,6 +137,36 @@ async def test_a_burst_on_one_account_does_not_hide_what_lies_behind_it(rig: Rig
     claims = await rig.claimer().claim_due(uuid4(), limit=10)
 
     assert {claim.user_id for claim in claims} == {ada.user.id, eve.user.id}
+
+
+@pytest.mark.parametrize("trouble", ["a full hour", "an account to connect again"])
+async def test_a_long_burst_is_put_off_at_once(rig: Rig, trouble: str) -> None:
+    """What holds up the first of an account's due posts holds up those behind it, in order: one look tells all."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    posts = await due_posts(rig, ada, account, 9, 7, 8, 5, 6)
+    if trouble == "a full hour":
+        async with rig.container.backends.database.begin() as c:
+            full = [
+                (f"slot {n}", [rig.container.limits.window(f"user:{ada.user.id}", account.platform)]) for n in range(50)
+            ]
+            assert await rig.container.quotas.take_many(c, full) == {}
+    else:
+        await rig.write(update(ACCOUNTS).values(status=AccountStatus.EXPIRED))
+
+    assert await rig.claimer().claim_due(uuid4(), limit=20) == []
+
+    targets = [await rig.target(post) for post in sorted(posts, key=lambda post: post.post.caption, reverse=True)]
+    codes = {target.waiting_for.code for target in targets if target.waiting_for is not None}
+    times = [target.next_attempt_at for target in targets]
+    if trouble == "a full hour":
+        assert (codes, None in times) == ({ErrorCode.RATE_LIMITED}, False)
+        assert times == sorted(set(times)), "in the order of the calendar"
+        assert times == [target.waiting_for.until for target in targets]
+    else:
+        assert (codes, set(times)) == ({ErrorCode.RECONNECT_REQUIRED}, {None})
+        assert {target.status for target in targets} == {TargetStatus.BLOCKED}
+    assert {(await rig.state(post)).post.version for post in posts} == {2}, "each is told"
 
 
 async def test_what_was_put_off_keeps_its_place(rig: Rig) -> None:

@@ -15,7 +15,7 @@ from services.domain.changes import FailedFilter
 from services.domain.pages import PageRequest, Place
 from services.domain.posts import PostFilter, PostOrder
 from services.domain.viewers import Role, UserFilter
-from services.queries import accounts, attempts, claims, drafting, failures, leases, posts, turns, users
+from services.queries import accounts, attempts, claims, failures, keys, leases, posts, turns, users
 
 SEED = """
 INSERT INTO users (id, name, role) SELECT md5('u' || n)::uuid, 'Person ' || n, 'PERSON' FROM generate_series(1, 200) n;
@@ -88,15 +88,17 @@ HOT: dict[str, Query] = {
         c, wanted=UserFilter(role=Role.PERSON, search="son 1"), page=PageRequest()
     ),
     "due claim": lambda c: turns.lock_due(c, limit=50),
+    "followers": lambda c: turns.lock_followers(c, [ACCOUNT], due_for=timedelta(days=200), limit=200),
     "next due": turns.find_next_due,
     "early claim": lambda c: claims.claim_early(c, worker_id=OWNER, lease_for=timedelta(minutes=1), limit=50),
     "expired leases": lambda c: leases.free_expired(c, limit=50),
-    "idempotency look-up": lambda c: drafting.claim_key(
+    "idempotency look-up": lambda c: keys.claim_key(
         c, user_id=OWNER, operation="schedulePost", key="key 200", fingerprint=b"", object_id=OWNER
     ),
 }
-SORTS_BY_DESIGN = {"expired leases", "failures"}
-"""Leases that ran out are few, and freed in any order the index gives; failures are few, too, and shown by number."""
+SORTS_BY_DESIGN = {"expired leases", "failures", "followers"}
+"""Leases that ran out are few, and freed in any order the index gives; failures are few, too, and shown by number; what
+is due of some accounts is looked at only where something holds it up."""
 
 
 async def test_hot_queries_neither_scan_nor_sort(empty_database_url: str) -> None:
