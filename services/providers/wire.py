@@ -51,7 +51,10 @@ class Wire:
 
     def __init__(self, *, http: httpx.AsyncClient, timeout: timedelta = CALL_TIMEOUT) -> None:
         self._http = http
-        self._timeout = timeout
+        self._limit = timeout.total_seconds()
+        # The client would put each request together from its own defaults, address, cookies and all; these are enough.
+        self._headers = dict(http.headers)
+        self._options = {"timeout": httpx.Timeout(self._limit, connect=CONNECT_TIMEOUT.total_seconds()).as_dict()}
 
     async def send(
         self,
@@ -65,20 +68,19 @@ class Wire:
         content: bytes | None = None,
     ) -> Reply | NotDone:
         """The answer, or why there is none; `body` is sent as JSON, `form` as a form, `content` as it is."""
-        limit = self._timeout.total_seconds()
         try:
-            async with asyncio.timeout(limit):
-                response = await self._http.request(
-                    method,
-                    url,
-                    headers=headers,
-                    params=params,
-                    data=form,
-                    json=body,
-                    content=content,
-                    follow_redirects=False,
-                    timeout=httpx.Timeout(limit, connect=CONNECT_TIMEOUT.total_seconds()),
-                )
+            request = httpx.Request(
+                method,
+                url,
+                headers={**self._headers, **(headers or {})},
+                params=params,
+                data=form,
+                json=body,
+                content=content,
+                extensions=self._options,
+            )
+            async with asyncio.timeout(self._limit):
+                response = await self._http.send(request, follow_redirects=False)
         except _NEVER_LEFT as failure:
             return _unsent(failure)
         except (httpx.TransportError, httpx.DecodingError, TimeoutError) as failure:
