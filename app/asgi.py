@@ -38,6 +38,14 @@ from resolvers.context import Context, Services
 from services.domain.errors import CrierError
 
 _OWN_LIMITS = (ENDPOINT, "/media")
+_CLIENT_HEADERS = (
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "x-crier-client",
+    "x-crier-plan",
+    "x-request-timeout",
+)
 """Paths whose handlers bound their time themselves."""
 
 
@@ -109,7 +117,7 @@ def list_middleware(
             Origins,
             allow_origins=options.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type", "x-crier-client", "x-crier-plan", "x-request-timeout"],
+            allow_headers=_CLIENT_HEADERS,
             expose_headers=[CORRELATION_HEADER, "Retry-After", "RateLimit", "RateLimit-Policy"],
         ),
         Middleware(Handshakes),

@@ -27,8 +27,7 @@ from services.domain.limits import BUDGET_SPAN
 from services.guards.api_budget import ApiBudget
 from services.guards.budget_leases import BudgetLeases
 from services.health import HealthService
-from services.posts import PostService
-from services.posts.composing import Composer
+from services.posts import Composer, FailedPosts, PostService, Rewriter
 from services.providers.base import Provider
 from services.providers.registry import build_authorizers, build_providers
 from services.publishing.allowances import Allowances
@@ -63,6 +62,7 @@ class Container(Foundations):
             database=self.backends.database,
             transactions=self.backends.transactions,
             posts=self.posts,
+            failed=self.failed,
             accounts=self.accounts,
             limits=self.limits,
             breakers=self.breakers,
@@ -149,14 +149,29 @@ class Container(Foundations):
     @cached_property
     def posts(self) -> PostService:
         """What people do with posts."""
-        composer = Composer(
+        return PostService(
+            transactions=self.backends.transactions,
+            composer=self._composer,
+            rewriter=self._rewriter,
+            now=self.clock.now,
+        )
+
+    @cached_property
+    def failed(self) -> FailedPosts:
+        """What operators do with posts that failed."""
+        return FailedPosts(transactions=self.backends.transactions, rewriter=self._rewriter, now=self.clock.now)
+
+    @cached_property
+    def _composer(self) -> Composer:
+        return Composer(
             rules=lambda: Rules(now=self.clock.now()),
             media_url=self.links.public_url,
             prepare_ahead=milliseconds(self.settings.prepare_ahead),
         )
-        return PostService(
-            transactions=self.backends.transactions, composer=composer, quotas=self.quotas, now=self.clock.now
-        )
+
+    @cached_property
+    def _rewriter(self) -> Rewriter:
+        return Rewriter(composer=self._composer, quotas=self.quotas)
 
     @cached_property
     def accounts(self) -> AccountService:

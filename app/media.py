@@ -23,6 +23,9 @@ from services.domain.uploads import Upload
 from services.domain.viewers import Viewer
 from services.uploads.service import UploadService
 
+KEY_HEADER = "Idempotency-Key"
+"""Names the wish to have this file stored: the same key and file again gives the same upload."""
+
 Identify = Callable[[str | None, str | None], Awaitable[Viewer | None]]
 
 _HEADERS = {
@@ -61,7 +64,7 @@ class Media:
             raise Forbidden("This credential may only read.")
 
         async with received_file(request, most_bytes=self._uploads.most_bytes, patience=self._patience) as file:
-            upload = await self._uploads.store_file(viewer, file)
+            upload = await self._uploads.store_file(viewer, file, idempotency_key=request.headers.get(KEY_HEADER))
         return JSONResponse(self._describe(upload), HTTPStatus.CREATED)
 
     async def send(self, request: Request) -> Response:

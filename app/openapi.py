@@ -10,6 +10,7 @@ from typing import Any
 from app.middleware import CORRELATION_HEADER
 from services.backends.media_links import PREFIX
 from services.domain.accounts import Platform
+from services.domain.drafts import LONGEST_KEY
 from services.domain.errors import ErrorCode
 from services.domain.health import HealthStatus
 from services.domain.ids import Kind
@@ -179,6 +180,15 @@ _UPLOAD: Json = {
     "summary": "Put a picture or a video there",
     "description": "As the whole body, or as the one file of a form. What it is, Crier finds out by itself.",
     "security": _KEY,
+    "parameters": [
+        _parameter(
+            "Idempotency-Key",
+            "header",
+            "Any 1 to 255 characters that name this wish: the same key and file again gives the same upload.",
+            {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+            required=False,
+        ),
+    ],
     "requestBody": {
         "required": True,
         "content": {

@@ -27,7 +27,7 @@ from services.domain.viewers import Viewer
 from services.guards.circuit_breaker import CircuitBreakerService
 from services.guards.rate_limiter import RateLimiterService
 from services.health import HealthService
-from services.posts import PostService
+from services.posts import FailedPosts, PostService
 from services.queries.optimizer import QueryOptimizerService
 
 T = TypeVar("T")
@@ -49,6 +49,7 @@ class Services:
     database: Database
     transactions: DatabaseTransactionService
     posts: PostService
+    failed: FailedPosts
     accounts: AccountService
     limits: RateLimiterService
     breakers: CircuitBreakerService

@@ -72,17 +72,18 @@ async def reset_rate_limit(context: Context, user_id: UUID, platform: Platform) 
     return await limits.get_rate_limit_info(user_key(user_id), platform)
 
 
-async def retry_failed(context: Context, wanted: FailedFilter) -> int:
-    """Send failed targets again; gives how many there were."""
+async def retry_failed(context: Context, wanted: FailedFilter, *, idempotency_key: str | None) -> int:
+    """Send failed targets again; gives how many this call has sent."""
     detail = {
         "platforms": wanted.platforms,
         "codes": wanted.codes,
         "userId": None if wanted.user_id is None else encode_id(Kind.USER, wanted.user_id),
         "failedSince": None if wanted.failed_since is None else wanted.failed_since.isoformat(),
+        "idempotencyKey": idempotency_key,
     }
     await _write_down(context, "retryFailed", "posts", {key: value for key, value in detail.items() if value})
 
-    return await context.services.posts.retry_failed(wanted)
+    return await context.services.failed.retry_failed(context.asker, wanted, idempotency_key=idempotency_key)
 
 
 async def read_queue(context: Context) -> QueueStats:

@@ -16,6 +16,10 @@ _KEY = (
 _SEND_KEY = (
     "Any 1 to 255 characters that name this wish: the same key and input again sends nothing more, and gives the post."
 )
+BULK_KEY = (
+    "Any 1 to 255 characters that name this wish: the same key and filter again sends what of it is left, and nothing"
+    " that has failed since."
+)
 _TIME = "When it goes out."
 
 
@@ -150,7 +154,7 @@ class PublishPostNowInput:
     idempotency_key: str | None = strawberry.field(default=None, description=_SEND_KEY)
 
 
-@strawberry.input(description="A post whose failed, missed, blocked or unconfirmed targets are sent again.")
+@strawberry.input(description="A post whose failed, missed or unconfirmed targets are sent again.")
 class RetryPostInput:
     """What may be out already is sent again only where the person accepts that."""
 

@@ -102,7 +102,7 @@ class Mutation:
             idempotency_key=given.idempotency_key,
         )
 
-    @field(PostPayload | None, "Send again what failed, was missed, blocked or is unconfirmed.", *PERSON)
+    @field(PostPayload | None, "Send again what failed, was missed or is unconfirmed.", *PERSON)
     @staticmethod
     async def retry_post(info: Info, given: Given[inputs.RetryPostInput]) -> PostState:
         """One use case."""
@@ -180,6 +180,7 @@ class Mutation:
     async def retry_failed(
         info: Info,
         wanted: Annotated[FailedFilter, strawberry.argument(name="filter", description="Which targets.")],
+        idempotency_key: Annotated[str | None, strawberry.argument(description=inputs.BULK_KEY)] = None,
     ) -> int:
         """Audited."""
-        return await operators.retry_failed(info.context, read_failed_filter(wanted))
+        return await operators.retry_failed(info.context, read_failed_filter(wanted), idempotency_key=idempotency_key)

@@ -124,5 +124,5 @@ class ResetRateLimitPayload:
 class RetryFailedPayload:
     """Read off an `Answer`."""
 
-    count: int | None = strawberry.field(resolver=_result, description="How many targets are sent again.")
+    count: int | None = strawberry.field(resolver=_result, description="How many targets this call has sent again.")
     user_errors: list[UserError] = strawberry.field(description=_USER_ERRORS)

@@ -36,8 +36,7 @@ from services.guards.quotas import Quotas
 from services.guards.rate_limiter import RateLimiterService
 from services.health import HealthService
 from services.models import ACCOUNTS, ATTEMPTS
-from services.posts import PostService
-from services.posts.composing import Composer
+from services.posts import Composer, FailedPosts, PostService, Rewriter
 from services.providers.config import PlatformConfig
 from services.providers.registry import build_authorizers
 from services.queries.optimizer import QueryOptimizerService
@@ -215,20 +214,18 @@ def build_services(
         )
         for platform in Platform
     }
+    composer = Composer(
+        rules=lambda: Rules(now=now()),
+        media_url=lambda upload: f"https://x.test/{upload.id}",
+        prepare_ahead=timedelta(0),
+    )
+    rewriter = Rewriter(composer=composer, quotas=Quotas())
     return Services(
         last_known=LastKnown(),
         database=database,
         transactions=transactions,
-        posts=PostService(
-            transactions=transactions,
-            composer=Composer(
-                rules=lambda: Rules(now=now()),
-                media_url=lambda upload: f"https://x.test/{upload.id}",
-                prepare_ahead=timedelta(0),
-            ),
-            quotas=Quotas(),
-            now=now,
-        ),
+        posts=PostService(transactions=transactions, composer=composer, rewriter=rewriter, now=now),
+        failed=FailedPosts(transactions=transactions, rewriter=rewriter, now=now),
         accounts=AccountService(
             transactions=transactions,
             authorizers=build_authorizers(http=http, configs=configs, now=now),

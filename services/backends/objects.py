@@ -23,7 +23,7 @@ RETRY_TIME = timedelta(seconds=15)
 
 
 class ObjectStore:
-    """Writes a file whole or not at all, and reads any part of it; a path is never written twice."""
+    """Writes a file whole or not at all, and reads any part of it; a path always has the same bytes."""
 
     def __init__(self, store: LocalStore | S3Store) -> None:
         self._store = store

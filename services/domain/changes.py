@@ -42,6 +42,8 @@ class FailedFilter:
     codes: tuple[ErrorCode, ...] | None = None
     user_id: UUID | None = None
     failed_since: datetime | None = None
+    failed_before: datetime | None = None
+    """Nothing of theirs was tried at this moment or later."""
 
 
 def kept(value: T | Unset, otherwise: T) -> T:

@@ -9,7 +9,7 @@ from services.models.base import Base, Created
 
 
 class IdempotencyKeyRow(Base):
-    """One use of a key: the fingerprint of its input and the post it made, written with that post."""
+    """One use of a key: the fingerprint of its input and what it made or changed, written with that."""
 
     __tablename__ = "idempotency_keys"
 

@@ -1,6 +1,7 @@
 """What an edit does to the targets of a post that is there already; its post is locked, and nothing of it has left."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -57,6 +58,12 @@ class Rewriter:
         await leave_prepared(c, [target.id for target in targets])
         await self._interrupt(c, targets)
         await drafting.update_targets(c, [target.id for target in targets], **{**drafting.UNPREPARED, **values})
+
+    async def send_again(self, c: AsyncConnection, targets: Sequence[PostTarget], *, at: datetime) -> None:
+        """From the beginning, with all tries."""
+        again = {"status": TargetStatus.RETRYING, "next_attempt_at": at, "failure_count": 0}
+        await self.discard(c, targets, **again)
+        await drafting.wake_workers(c)
 
     async def forget(self, c: AsyncConnection, targets: Sequence[PostTarget]) -> None:
         """These targets are about to be deleted."""

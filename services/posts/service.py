@@ -2,13 +2,13 @@
 settle. Whatever the person can mend raises `Refused` and changes nothing.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from services.backends.transactions import DatabaseTransactionService, Transaction
-from services.domain.changes import UNSET, FailedFilter, PostChanges
+from services.domain.changes import UNSET, PostChanges
 from services.domain.drafts import PostDraft
 from services.domain.edits import (
     CANCELABLE,
@@ -25,22 +25,19 @@ from services.domain.edits import (
 from services.domain.errors import ErrorCode, refuse
 from services.domain.events import Event
 from services.domain.ids import new_id
-from services.domain.posts import Post, PostState, PostStatus, PostTarget, TargetStatus
+from services.domain.posts import Post, PostState, PostStatus, TargetStatus
 from services.domain.urls import is_web_url
 from services.domain.viewers import Viewer
-from services.guards.quotas import Quotas
 from services.posts.composing import Composer, Composition
-from services.posts.keys import Wish, find_fulfilled, read_fulfilled
+from services.posts.keys import read_fulfilled
 from services.posts.rewriting import Rewriter
-from services.queries import drafting, failures
+from services.queries import drafting
+from services.queries.keys import Wish, find_fulfilled
 from services.queries.states import LockedPost, lock_state, post_tag, settle_post
 from services.queries.targets import find_targets
 
 SOON = timedelta(seconds=2)
 """Workers are woken for what is due within this; they look for what comes later at least once a second."""
-
-RETRY_BATCH = 200
-FIRST_KEY = UUID(int=0)
 
 Act = Callable[[Transaction, LockedPost], Awaitable[dict[str, Any]]]
 """What a use case does to a locked post; answers with the post's own new values."""
@@ -54,12 +51,12 @@ class PostService:
         *,
         transactions: DatabaseTransactionService,
         composer: Composer,
-        quotas: Quotas,
+        rewriter: Rewriter,
         now: Callable[[], datetime],
     ) -> None:
         self._transactions = transactions
         self._composer = composer
-        self._rewriter = Rewriter(composer=composer, quotas=quotas)
+        self._rewriter = rewriter
         self._now = now
 
     async def schedule_post(self, viewer: Viewer, draft: PostDraft, *, idempotency_key: str | None) -> PostState:
@@ -138,7 +135,7 @@ class PostService:
 
         async def act(tx: Transaction, locked: LockedPost) -> dict[str, Any]:
             targets = check_retry(targets_in(locked.state, RETRYABLE), accept_duplicate=accept_duplicate)
-            await self._send_again(tx, targets)
+            await self._rewriter.send_again(tx.connection, targets, at=self._now())
             return {}
 
         wish = Wish("retryPost", idempotency_key, [post_id, accept_duplicate])
@@ -161,30 +158,6 @@ class PostService:
             return {}
 
         return await self._change(viewer, post_id, act, expected_version=None)
-
-    async def retry_failed(self, wanted: FailedFilter) -> int:
-        """For operators: send every failed target again that the filter means; gives how many there were."""
-        retried, after = 0, FIRST_KEY
-        while True:
-
-            async def retry_batch(tx: Transaction, after: UUID = after) -> tuple[int, list[UUID]]:
-                batch = await failures.failed_targets(tx.connection, wanted, after=after, limit=RETRY_BATCH)
-                count = 0
-                for post_id, target_ids in batch.items():
-                    locked = await lock_state(tx.connection, post_id, owner=None)
-                    # Meanwhile its person may have sent it again, or a worker may hold it already.
-                    failed = [] if locked is None else targets_in(locked.state, {TargetStatus.FAILED})
-                    targets = [target for target in failed if target.id in target_ids]
-                    if targets:
-                        await self._send_again(tx, targets)
-                        await self._settle(tx, post_id)
-                    count += len(targets)
-                return count, list(batch)
-
-            count, post_ids = await self._transactions.execute_in_transaction(retry_batch)
-            if not post_ids:
-                return retried
-            retried, after = retried + count, post_ids[-1]
 
     async def _create(self, viewer: Viewer, draft: PostDraft, operation: str, key: str | None) -> PostState:
         owner, post_id = viewer.user.id, new_id()
@@ -247,11 +220,6 @@ class PostService:
             return {"scheduled_at": scheduled_at}
 
         return await self._change(viewer, post_id, act, expected_version=expected_version, wish=wish)
-
-    async def _send_again(self, tx: Transaction, targets: Sequence[PostTarget]) -> None:
-        again = {"status": TargetStatus.RETRYING, "next_attempt_at": self._now(), "failure_count": 0}
-        await self._rewriter.discard(tx.connection, targets, **again)
-        await drafting.wake_workers(tx.connection)
 
     async def _change(
         self, viewer: Viewer, post_id: UUID, act: Act, *, expected_version: int | None, wish: Wish | None = None

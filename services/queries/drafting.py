@@ -7,13 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import Uuid, case, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backends.traces import current_trace
 from services.domain.options import TargetOptions, options_to_json
 from services.domain.posts import Media, Post, PostTarget, TargetStatus
-from services.models import IDEMPOTENCY_KEYS, MEDIA, POSTS, TARGETS
+from services.models import MEDIA, POSTS, TARGETS
 
 UNPREPARED: dict[str, Any] = {
     "checkpoint": {},
@@ -35,32 +34,6 @@ UNSCHEDULED = datetime(9999, 12, 31, tzinfo=UTC)
 
 DUE_SOON = "crier_due"
 """The channel on which workers hear that something is due before they meant to look."""
-
-
-async def claim_key(
-    c: AsyncConnection, *, user_id: UUID, operation: str, key: str, fingerprint: bytes, object_id: UUID
-) -> tuple[bytes, UUID] | None:
-    """Take an idempotency key: None; or learn whose it is: the fingerprint and the object it stands for.
-
-    A second caller with the same key waits here until the first one's transaction has ended.
-    """
-    values = {
-        "user_id": user_id,
-        "operation": operation,
-        "key": key,
-        "fingerprint": fingerprint,
-        "object_id": object_id,
-    }
-    row = upsert(IDEMPOTENCY_KEYS).values(values).on_conflict_do_nothing()
-    if (await c.execute(row.returning(IDEMPOTENCY_KEYS.c.key))).one_or_none() is not None:
-        return None
-    taken = select(IDEMPOTENCY_KEYS.c.fingerprint, IDEMPOTENCY_KEYS.c.object_id).where(
-        IDEMPOTENCY_KEYS.c.user_id == user_id,
-        IDEMPOTENCY_KEYS.c.operation == operation,
-        IDEMPOTENCY_KEYS.c.key == key,
-    )
-    found = (await c.execute(taken)).one()
-    return found.fingerprint, found.object_id
 
 
 async def insert_post(c: AsyncConnection, post: Post) -> None:

@@ -71,4 +71,7 @@ def _meant_by(wanted: FailedFilter) -> list[ColumnElement[bool]]:
         # What failed has a last line in its ledger, and that is when.
         ended = exists().where(ATTEMPTS.c.target_id == TARGETS.c.id, ATTEMPTS.c.ended_at >= wanted.failed_since)
         conditions.append(ended)
+    if wanted.failed_before is not None:
+        tried = exists().where(ATTEMPTS.c.target_id == TARGETS.c.id, ATTEMPTS.c.ended_at >= wanted.failed_before)
+        conditions.append(~tried)
     return conditions

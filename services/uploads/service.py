@@ -1,6 +1,7 @@
 """UploadService: takes a person's file, and hands it to whoever holds its public address."""
 
 import asyncio
+import hashlib
 import io
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -15,6 +16,7 @@ from services.domain.errors import Forbidden, NotFound
 from services.domain.ids import Kind, decode_id_of, new_id
 from services.domain.uploads import Upload
 from services.domain.viewers import Viewer
+from services.queries.keys import Wish, find_fulfilled
 from services.queries.uploads import find_uploads, insert_upload
 from services.uploads.inspection import inspect_file
 
@@ -40,8 +42,11 @@ class UploadService:
         self.most_bytes = most_bytes
         """How large a file may be; whoever receives one stops there."""
 
-    async def store_file(self, viewer: Viewer, file: BinaryIO) -> Upload:
-        """Keep a seekable file. Raises Refused for one that is not media or is damaged; nothing is kept of it."""
+    async def store_file(self, viewer: Viewer, file: BinaryIO, *, idempotency_key: str | None = None) -> Upload:
+        """Keep a seekable file; the same key and file again gives the same upload.
+
+        Raises Refused for one that is not media or is damaged; nothing is kept of it.
+        """
         if not viewer.can_write:
             raise Forbidden("This credential may only read.")
         size = await asyncio.to_thread(file.seek, 0, io.SEEK_END)
@@ -59,10 +64,14 @@ class UploadService:
             duration_seconds=facts.duration_seconds,
             created_at=self._now(),
         )
-        await asyncio.to_thread(file.seek, 0)
-        await self._objects.write(upload.path, file)
-        await self._record(upload)
-        return upload
+        wish = Wish("upload", idempotency_key, None if idempotency_key is None else await _digest(file))
+        await self._write(upload, file)
+        kept = await self._record(upload, wish)
+        if kept is not upload:
+            # Where nobody could say whether the earlier call was committed, its file was taken away again.
+            await self._write(kept, file)
+            await self._objects.remove(upload.path)
+        return kept
 
     async def find_upload(self, viewer: Viewer, upload_id: UUID) -> Upload | None:
         """The viewer's own upload; None for one that is absent or somebody else's."""
@@ -86,12 +95,22 @@ class UploadService:
         """The bytes of an upload from `start` up to before `end`, piece by piece."""
         return await self._objects.read(upload.path, start, end)
 
-    async def _record(self, upload: Upload) -> None:
-        async def work(tx: Transaction) -> None:
-            await insert_upload(tx.connection, upload)
+    async def _write(self, upload: Upload, file: BinaryIO) -> None:
+        await asyncio.to_thread(file.seek, 0)
+        await self._objects.write(upload.path, file)
+
+    async def _record(self, upload: Upload, wish: Wish) -> Upload:
+        """The new upload, or the one that this wish has made before."""
+
+        async def work(tx: Transaction) -> Upload:
+            earlier = await find_fulfilled(tx.connection, upload.user_id, wish, object_id=upload.id)
+            if earlier is None:
+                await insert_upload(tx.connection, upload)
+                return upload
+            return (await find_uploads(tx.connection, [earlier], owner=upload.user_id))[earlier]
 
         try:
-            await self._transactions.execute_in_transaction(work)
+            return await self._transactions.execute_in_transaction(work)
         except BaseException:
             # Where the commit's outcome is unknown, a row may now name a file that is gone: it answers 404 and can be
             # uploaded again, while a file without a row would be kept for ever.
@@ -101,3 +120,8 @@ class UploadService:
     async def _find(self, upload_id: UUID, *, owner: UUID | None) -> Upload | None:
         async with self._database.connect() as connection:
             return (await find_uploads(connection, [upload_id], owner=owner)).get(upload_id)
+
+
+async def _digest(file: BinaryIO) -> str:
+    await asyncio.to_thread(file.seek, 0)
+    return (await asyncio.to_thread(hashlib.file_digest, file, "sha256")).hexdigest()  # type: ignore[arg-type]

@@ -129,6 +129,21 @@ async def test_upload_as_form_is_the_same(site: Site) -> None:
     assert fetched.content == content
 
 
+async def test_same_key_and_file_give_the_same_upload(site: Site) -> None:
+    """As a body or as a form; a key that nobody could mean is refused."""
+    content, header = a_picture(), {"Idempotency-Key": "bread"}
+
+    first = await site.client.post("/media", content=content, headers=header)
+    again = await site.client.post("/media", files={"file": ("a.jpg", content)}, headers=header)
+    other = await site.client.post("/media", content=a_picture(64, 64), headers=header)
+    empty = await site.client.post("/media", content=content, headers={"Idempotency-Key": ""})
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json()["id"] == first.json()["id"]
+    assert error_of(other)["code"] == "IDEMPOTENCY_MISMATCH"
+    assert error_of(empty)["code"] == "VALIDATION_FAILED"
+
+
 async def test_file_is_served_so_that_a_browser_runs_nothing_of_it(site: Site) -> None:
     """Type as found, never sniffed, in a sandbox."""
     told = await site.upload(a_picture() + b"<script>alert(1)</script>")

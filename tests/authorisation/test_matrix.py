@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from graphql import GraphQLInterfaceType, GraphQLObjectType
+from graphql import GraphQLInterfaceType, GraphQLObjectType, is_required_argument
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -140,9 +140,10 @@ async def test_everybody_is_shown_what_the_rules_say(world: World) -> None:
 
 
 def input_of(name: str) -> str:
-    """The type and the name of a mutation's only argument."""
+    """The type and the name of the one argument that a mutation cannot do without."""
     assert SCHEMA.mutation_type is not None
-    [(argument, made)] = SCHEMA.mutation_type.fields[name].args.items()
+    arguments = SCHEMA.mutation_type.fields[name].args.items()
+    [(argument, made)] = [(argument, made) for argument, made in arguments if is_required_argument(made)]
     return f"mutation ($given: {made.type}) {{ {name}({argument}: $given)"
 
 

@@ -1,5 +1,6 @@
 """Storing uploads: whole or not at all, and each person's own."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,13 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.domain.errors import Forbidden, Refused
+from services.domain.errors import ErrorCode, Forbidden, Refused
 from services.domain.ids import new_id
 from services.domain.media_types import MediaType
 from services.domain.posts import MediaKind
 from services.domain.viewers import Scope
 from services.queries.uploads import find_uploads
 from tests.media_files import a_picture, a_video
+from tests.rig import refused
 from tests.uploading import NOON, Uploading, uploading
 
 
@@ -85,3 +87,46 @@ async def test_find_upload_shows_nobody_elses(up: Uploading) -> None:
     async with up.database.connect() as connection:
         assert await find_uploads(connection, [upload.id, new_id()], owner=None) == {upload.id: upload}
         assert await find_uploads(connection, [upload.id], owner=bob.user.id) == {}
+
+
+async def test_one_key_stores_one_file_however_many_ask_at_once(up: Uploading) -> None:
+    """50 parallel calls: one upload, and one file in the store."""
+    viewer = await up.a_viewer()
+    content = a_picture()
+
+    made = await asyncio.gather(
+        *(up.service.store_file(viewer, io.BytesIO(content), idempotency_key="once") for _ in range(50))
+    )
+
+    assert len({upload.id for upload in made}) == 1
+    [file] = up.files()
+    assert file.read_bytes() == content
+    async with up.database.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM uploads")) == 1
+
+
+async def test_key_with_another_file_is_refused(up: Uploading) -> None:
+    """Nothing is kept of it; somebody else's key is another."""
+    ada, bob = await up.a_viewer(), await up.a_viewer()
+    first = await up.service.store_file(ada, io.BytesIO(a_picture()), idempotency_key="k")
+
+    with refused(ErrorCode.IDEMPOTENCY_MISMATCH, "idempotencyKey"):
+        await up.service.store_file(ada, io.BytesIO(a_picture(64, 64)), idempotency_key="k")
+    assert len(up.files()) == 1
+    theirs = await up.service.store_file(bob, io.BytesIO(a_picture()), idempotency_key="k")
+    assert theirs.id != first.id
+
+
+async def test_repeat_brings_back_a_file_that_was_taken_away(up: Uploading) -> None:
+    """Where nobody knew whether the first call was committed its file was removed; its row may stand all the same."""
+    viewer = await up.a_viewer()
+    content = a_picture()
+    first = await up.service.store_file(viewer, io.BytesIO(content), idempotency_key="k")
+    for file in up.files():
+        file.unlink()
+
+    again = await up.service.store_file(viewer, io.BytesIO(content), idempotency_key="k")
+
+    assert again == first
+    pieces = [piece async for piece in await up.service.read_file(again, 0, again.size_bytes)]
+    assert b"".join(pieces) == content
