@@ -14,6 +14,7 @@ import httpx
 
 from services.domain.errors import ErrorCode
 from services.domain.publishing import Failure, FailureKind
+from services.providers.connections import KeptConnections
 from services.providers.failures import NotDone
 from services.providers.shapes import objects_in
 
@@ -95,13 +96,13 @@ def told_wait(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 
 def open_http(*, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-    """A client for all platforms: many connections, none waited for long, and request lines without their query.
+    """A client for all platforms: as many connections as there are calls, and request lines without their query.
 
     `tls` says whom to trust; without it those whom httpx trusts.
     """
     logging.getLogger("httpx").addFilter(hide_query)
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=30)
-    return httpx.AsyncClient(limits=limits, trust_env=False, verify=tls or True)
+    connections = KeptConnections(tls=tls or httpx.create_ssl_context())
+    return httpx.AsyncClient(transport=connections, trust_env=False)
 
 
 def hide_query(record: logging.LogRecord) -> bool:
