@@ -124,4 +124,4 @@ class UploadService:
 
 async def _digest(file: BinaryIO) -> str:
     await asyncio.to_thread(file.seek, 0)
-    return (await asyncio.to_thread(hashlib.file_digest, file, "sha256")).hexdigest()  # type: ignore[arg-type]
+    return (await asyncio.to_thread(hashlib.file_digest, file, "sha256")).hexdigest()  # type: ignore[arg-type] # its types ask for more than it uses
