@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from services.backends.redis_pools import make_pool
+from services.backends.redis_pools import make_pool, was_reset
 from services.backends.tags import EVERYTHING, tag_key
 from services.domain.errors import Unavailable
 
@@ -149,6 +149,8 @@ class RedisGate:
     async def _read_on(self, connection: AbstractConnection, keys: Sequence[str]) -> list[bytes | None]:
         """Read on a connection, and keep it only if it went well: who is cancelled leaves no answer for the next."""
         try:
+            if was_reset(connection):  # what asyncio says of a write then is different in each Python
+                raise RedisConnectionError("The connection was reset.")
             await connection.send_command("MGET", *keys, check_health=False)
             found: list[bytes | None] = await connection.read_response()
         except BaseException:

@@ -42,10 +42,15 @@ class _NoticingPool(ConnectionPool):
     good order, and finds a reset out when it writes."""
 
     async def ensure_connection(self, connection: AbstractConnection) -> None:
-        writer = connection._writer
-        if writer is not None and writer.is_closing():
+        if was_reset(connection):
             await connection.disconnect(nowait=True)
         await super().ensure_connection(connection)
+
+
+def was_reset(connection: AbstractConnection) -> bool:
+    """Whether the other side broke the connection off, as far as the event loop has heard."""
+    writer = connection._writer
+    return writer is not None and writer.is_closing()
 
 
 class _FollowingPool(_NoticingPool, SentinelConnectionPool):
@@ -59,8 +64,13 @@ class _FollowingPool(_NoticingPool, SentinelConnectionPool):
 def make_pool(url: str, *, socket_timeout: float | None, **options: Any) -> ConnectionPool:
     """A pool for `url`. No command is sent twice by it: the pool finds out by itself which idle connections broke, and
     a second try would double a time-out. Raises ValueError where the URL makes no sense."""
-    # Where Redis may announce its maintenance, redis-py no longer looks whether an idle connection was closed.
-    common = {"retry": Retry(NoBackoff(), 0), "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+    common = {
+        "retry": Retry(NoBackoff(), 0),
+        # Where Redis may announce its maintenance, redis-py no longer looks whether an idle connection was closed.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        # It would look its own version up in its files for every connection, to say it to Redis.
+        "driver_info": None,
+    }
     options |= {**common, "socket_timeout": socket_timeout}
     if not is_followed(url):
         return _NoticingPool.from_url(url, **options)
