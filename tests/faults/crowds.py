@@ -54,6 +54,7 @@ class Crowd:
 async def sixty_at_once(stage: Stage, *, enough: int | None = None) -> Crowd:
     """Sixty Instagram posts of one person, due at the same moment but for their order; watched until nothing moves, or
     until `enough` of them show."""
+    await stage.clear()
     stage.sandbox.turn(instagram_posts_per_day=UNLIMITED)
     viewer = await stage.rig.add_user()
     account = await stage.rig.add_account(viewer, Platform.INSTAGRAM)
@@ -68,6 +69,7 @@ async def sixty_at_once(stage: Stage, *, enough: int | None = None) -> Crowd:
 
 async def race_cancels(stage: Stage, random: Random, *, races: int) -> tuple[Crowd, dict[str, bool]]:
     """So many posts whose person cancels them about when a worker takes them; the answer to each, True for yes."""
+    await stage.clear()
     viewer = await stage.rig.add_user()
     account = await stage.rig.add_account(viewer)
     answers: dict[str, bool] = {}
