@@ -50,7 +50,7 @@ class DocumentLimits:
     length: int = 100
     """Of one list, or one object, among the variables."""
     operations: int = 50
-    fragments: int = 100
+    fragments: int = 200
     variables: int = 100
     spreads: int = 250
     """Fragments as they stand in the text, inline ones included."""

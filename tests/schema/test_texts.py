@@ -102,7 +102,8 @@ def fields_with_text(of: GraphQLInputObjectType, seen: set[str]) -> set[str]:
 
 
 def test_every_free_text_of_the_contract_has_a_limit() -> None:
-    """A field that is new, too; what is no input object are cursors, and names of breakers, which are looked up."""
+    """A field that is new, too; what is no input object are cursors, names of breakers, which are looked up, and a
+    key that is held below."""
     inputs = [type_ for type_ in SCHEMA.type_map.values() if isinstance(type_, GraphQLInputObjectType)]
     assert {name for type_ in inputs for name in fields_with_text(type_, set())} == set(LONGEST)
     arguments = {
@@ -112,7 +113,7 @@ def test_every_free_text_of_the_contract_has_a_limit() -> None:
         for name, argument in field.args.items()
         if get_named_type(argument.type).name in FREE_TEXTS
     }
-    assert arguments == {"after", "before", "name"}
+    assert arguments == {"after", "before", "name", "idempotencyKey"}
 
 
 async def test_text_that_is_too_long_is_refused_by_the_name_of_its_field(api: Api) -> None:
@@ -132,6 +133,9 @@ async def test_text_that_is_too_long_is_refused_by_the_name_of_its_field(api: Ap
             assert "characters" in error["message"]
             tried += 1
     assert tried > 20
+    retry = "mutation ($k: String!) { retryFailed(filter: {}, idempotencyKey: $k) { userErrors { code field } } }"
+    (error,) = (await api.data(retry, root, k="x" * 256))["retryFailed"]["userErrors"]
+    assert error == {"code": "VALIDATION_FAILED", "field": "idempotencyKey"}
     for list_ in ("posts", "users"):
         answer = await api.run(
             f"query ($s: String) {{ {list_}(filter: {{search: $s}}) {{ nodes {{ id }} }} }}", root, s="x" * 201

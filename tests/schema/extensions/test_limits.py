@@ -42,7 +42,7 @@ REFUSED = {
     "literals": "{item(number: [" + "1 " * 251 + "]) {number}}",
     "tokens": "{" + "quick " * 1_001 + "}",
     "operations": " ".join(f"query Q{n} {{quick}}" for n in range(51)),
-    "fragments": "{quick} " + " ".join(f"fragment F{n} on Query {{quick}}" for n in range(101)),
+    "fragments": "{quick} " + " ".join(f"fragment F{n} on Query {{quick}}" for n in range(201)),
     "spreads": "{" + "...F " * 251 + "}",
     "variables": f"query ({' '.join(f'$v{n}: Int' for n in range(101))}) {{quick}}",
     "aliases of all operations": " ".join(f"query Q{n} {{a: quick b: quick c: quick}}" for n in range(34)),
