@@ -51,15 +51,16 @@ class Crowd:
     restless: list[str]
 
 
-async def sixty_at_once(stage: Stage, *, enough: int | None = None) -> Crowd:
+async def sixty_at_once(stage: Stage, *, accounts: int = 1, enough: int | None = None) -> Crowd:
     """Sixty Instagram posts of one person, due at the same moment but for their order; watched until nothing moves, or
-    until `enough` of them show."""
+    until `enough` of them show. Those of one account go one after the other, those of several beside each other."""
     await stage.clear()
     stage.sandbox.turn(instagram_posts_per_day=UNLIMITED)
     viewer = await stage.rig.add_user()
-    account = await stage.rig.add_account(viewer, Platform.INSTAGRAM)
     captions = [f"Number {number:03}" for number in range(60)]
-    await _schedule(stage, viewer, account, captions, sample="sunrise.jpg")
+    for first in range(accounts):
+        account = await stage.rig.add_account(viewer, Platform.INSTAGRAM)
+        await _schedule(stage, viewer, account, captions[first::accounts], sample="sunrise.jpg")
     await _let_come(stage, captions, spacing=timedelta(microseconds=1))
     if enough is not None:
         return await _watch(stage, captions, enough)

@@ -25,7 +25,7 @@ async def test_sixty_at_once_go_out_in_order_and_25_in_any_hour(servers: Servers
 async def test_a_limit_that_looks_and_then_takes_is_found(servers: Servers) -> None:
     """Planted: more than 25 in an hour."""
     async with eight_workers(servers, Hesitant) as stage:
-        crowd = await sixty_at_once(stage, enough=LIMIT + 1)
+        crowd = await sixty_at_once(stage, accounts=12, enough=LIMIT + 1)
 
     assert overfull(crowd, limit=LIMIT, window=timedelta(hours=1)) != []
 
