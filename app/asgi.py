@@ -38,6 +38,7 @@ from resolvers.context import Context, Services
 from services.domain.errors import CrierError
 
 _OWN_LIMITS = (ENDPOINT, "/media")
+"""Paths whose handlers bound their time themselves."""
 _CLIENT_HEADERS = (
     "authorization",
     "content-type",
@@ -46,7 +47,7 @@ _CLIENT_HEADERS = (
     "x-crier-plan",
     "x-request-timeout",
 )
-"""Paths whose handlers bound their time themselves."""
+"""What pages of other origins may send, where any are let in."""
 
 
 def create_app(

@@ -7,6 +7,7 @@ that stands here.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.media import KEY_HEADER
 from app.middleware import CORRELATION_HEADER
 from services.backends.media_links import PREFIX
 from services.domain.accounts import Platform
@@ -182,9 +183,10 @@ _UPLOAD: Json = {
     "security": _KEY,
     "parameters": [
         _parameter(
-            "Idempotency-Key",
+            KEY_HEADER,
             "header",
-            "Any 1 to 255 characters that name this wish: the same key and file again gives the same upload.",
+            f"Any 1 to {LONGEST_KEY} characters that name this wish: "
+            "the same key and file again gives the same upload.",
             {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
             required=False,
         ),

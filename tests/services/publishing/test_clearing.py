@@ -10,7 +10,6 @@ from sqlalchemy import func, select, update
 
 from services.domain.accounts import Account, Platform
 from services.domain.changes import PostChanges
-from services.domain.drafts import Variant
 from services.domain.errors import ErrorCode
 from services.domain.posts import Attempt, AttemptOutcome, PostState, TargetStatus
 from services.domain.viewers import Viewer
@@ -18,6 +17,7 @@ from services.models import LEFTOVERS, TARGETS
 from services.providers.facebook_discarding import OUT
 from services.queries.leftovers import leave_unsaved
 from tests.rig import Rig, now
+from tests.services.publishing.early import a_post_to_come, prepare
 from tests.services.publishing.kinds import KINDS, a_due_post
 
 AT_FACEBOOK = ["photos", "video", "facebook reel"]
@@ -26,15 +26,8 @@ UNSEEN = [*AT_FACEBOOK, "youtube"]
 
 async def a_prepared_post(rig: Rig, name: str) -> tuple[Viewer, Account, PostState]:
     """A post of one kind, due in two minutes, up to the step that shows it."""
-    kind = KINDS[name]
-    viewer = await rig.add_user()
-    account = await rig.add_account(viewer, kind.platform)
-    variants = () if kind.options is None else (Variant(account.id, options=kind.options),)
-    post = await rig.schedule(viewer, account, sample=kind.sample, variants=variants, hours=1 / 30)
-    for _ in range(30):
-        for claim in await rig.claimer().claim_early(rig.worker_id, limit=1):
-            await rig.preparer().prepare(claim)
-        await rig.write(update(TARGETS).where(TARGETS.c.prepare_at.is_not(None)).values(prepare_at=func.now()))
+    viewer, account, post = await a_post_to_come(rig, name)
+    await prepare(rig)
     return viewer, account, post
 
 
