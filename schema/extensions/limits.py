@@ -33,10 +33,12 @@ class Limits(SchemaExtension):
 
     async def on_parse(self) -> AsyncIterator[None]:
         """Hand over a document that is known, or has been read, measured and found fit; else say why it is not."""
-        prepared = self._documents.find(self.execution_context.query or "")
+        text = self.execution_context.query or ""
+        prepared = self._documents.find(text)
         is_settled = prepared is not None and prepared.errors is not None
         async with nullcontext() if is_settled else self._documents.turn():
-            values = self._prepare(prepared)
+            # Whoever waited for a turn may find that another has read the same document meanwhile.
+            values = self._prepare(prepared or self._documents.find(text))
             yield
             self._decide(values)
 
