@@ -51,7 +51,8 @@ class Claimer:
 
     Who goes first: of each account one post at a time, the earliest; of each person no more than a share of one worker,
     and where more is due than it has room for, those of whom it has nothing under way before those of whom it has;
-    otherwise what has been due the longest. What a limit or a breaker put off keeps its place before what came later.
+    otherwise what has been due the longest. What a limit or a breaker put off, or a failure for a minute at most, keeps
+    its place before what came later.
     """
 
     def __init__(

@@ -34,7 +34,16 @@ from services.domain.options import TargetOptions, options_from_json
 from services.domain.posts import Media, TargetStatus
 from services.models import ACCOUNTS, MEDIA, POSTS, TARGETS
 from services.queries.rows import media_from
-from services.queries.turns import AWAITS_TOKEN, IS_FREE, NOT_OF_USERS, PUBLISHABLE, account_is_idle, without
+from services.queries.turns import (
+    AWAITS_TOKEN,
+    IS_FREE,
+    NOT_OF_USERS,
+    PUBLISHABLE,
+    account_is_idle,
+    is_behind_none,
+    is_first,
+    without,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +82,8 @@ async def claim_targets(
 ) -> list[Claim]:
     """Take these locked targets: PUBLISHING, under a new lease; an attempt is charged unless one is under way.
 
-    Should another worker have begun with one's account since it was chosen, it is left for its turn.
+    What was chosen in a snapshot may not be its account's next any more, or never have been, where somebody else held a
+    lock on an earlier post: such a one is left for its turn.
     """
     if not ids:
         return []
@@ -123,7 +133,9 @@ def _claiming() -> Select[Any]:
     resumes = TARGETS.c.status == TargetStatus.PUBLISHING
     claimed = (
         update(TARGETS)
-        .where(TARGETS.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), account_is_idle())
+        .where(
+            TARGETS.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), account_is_idle(), is_first(), is_behind_none()
+        )
         .values(
             status=TargetStatus.PUBLISHING,
             **_LEASED,

@@ -1,7 +1,8 @@
 """Whose turn it is: what is due, in what order, and beside what.
 
-Posts of one account go out one after the other, in the order of their times; what a limit or a breaker put off keeps
-its place before what comes later.
+Posts of one account go out one after the other, in the order of their times. What a limit or a breaker put off keeps
+its place before what comes later; so does a post that goes on soon, after a failure, say. Longer trouble of one post is
+not its account's: later ones pass it, and once it is due again it is the first of those that are.
 """
 
 from collections.abc import Collection
@@ -14,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Double,
+    FromClause,
     Integer,
     Interval,
     Select,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     exists,
     func,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,6 +39,12 @@ from services.models import ACCOUNTS, POSTS, TARGETS
 
 PUT_OFF = (ErrorCode.RATE_LIMITED, ErrorCode.CIRCUIT_OPEN)
 """What a target waits for through nobody's fault: whatever of its account comes later waits behind it."""
+
+SOON = timedelta(minutes=1)
+"""What goes on this soon is waited for: people choose times by the minute, and no try of another post may cost more."""
+
+NOT_BEGUN = (TargetStatus.SCHEDULED, TargetStatus.RETRYING)
+"""What a platform still works on is not waited for: that may take it long, and is looked at every few seconds."""
 
 IS_FREE = TARGETS.c.lease_until.is_(None)
 """What is due while it is still being prepared is left to whoever does that, and soon lets go of it."""
@@ -65,7 +74,7 @@ class DueTarget:
     is_in_doubt: bool
     """Whether people may see it already: then the platform is asked, whatever became of the account."""
     waits_behind: datetime | None
-    """When the last of its account's earlier posts goes that a limit or a breaker put off; None: none waits."""
+    """When the last of its account's earlier posts goes that keep their place before it; None: none waits."""
     account_can_publish: bool
     has_token: bool
     awaits_token: bool
@@ -153,7 +162,9 @@ def _locking_due() -> Select[Any]:
         .where(TARGETS.c.next_attempt_at <= func.now(), *_in_turn(), NOT_OF_ACCOUNTS)
         .order_by(TARGETS.c.next_attempt_at, TARGETS.c.id)
         .limit(bindparam("most", type_=Integer()))
-        .with_for_update(of=[TARGETS, POSTS, ACCOUNTS], key_share=True, skip_locked=True)
+        # The account first: who finds it locked leaves all of it alone, and takes no later post beside who looks at an
+        # earlier one.
+        .with_for_update(of=[ACCOUNTS, TARGETS, POSTS], key_share=True, skip_locked=True)
     )
 
 
@@ -166,7 +177,7 @@ def _locking_followers() -> Select[Any]:
             TARGETS.c.account_id == any_(bindparam("accounts", type_=ARRAY(Uuid))),
             TARGETS.c.next_attempt_at <= func.now(),
             TARGETS.c.next_attempt_at > func.now() - bindparam("due_for", type_=Interval()),
-            TARGETS.c.status.in_([TargetStatus.SCHEDULED, TargetStatus.RETRYING]),
+            TARGETS.c.status.in_(NOT_BEGUN),
             TARGETS.c.step_shows.is_(False),
             IS_FREE,
         )
@@ -185,7 +196,7 @@ def _next_due() -> Select[Any]:
 
 def _in_turn() -> list[ColumnElement[bool]]:
     """Whose turn it can be: posts of an account go out one after the other, in order."""
-    return [IS_FREE, account_is_idle(), _is_first(), NOT_OF_USERS]
+    return [IS_FREE, account_is_idle(), is_first(), NOT_OF_USERS]
 
 
 def account_is_idle() -> ColumnElement[bool]:
@@ -196,28 +207,37 @@ def account_is_idle() -> ColumnElement[bool]:
     return TARGETS.c.step_shows | ~is_busy
 
 
-def _is_first() -> ColumnElement[bool]:
-    """No earlier post of the account that was put off is due again: its own due time is later, its place is not."""
+def is_first() -> ColumnElement[bool]:
+    """No earlier post of the account is due, whatever made its own due time a later one: a limit, another try, a worker
+    that is gone. Nor is one still being prepared. What may be out already is waited for by nobody."""
     earlier = TARGETS.alias("first")
-    return ~exists().where(
-        earlier.c.account_id == TARGETS.c.account_id,
-        earlier.c.calendar_at < TARGETS.c.calendar_at,
-        earlier.c.next_attempt_at <= func.now(),
-        earlier.c.lease_until.is_(None),
-        earlier.c.waiting_code.in_(PUT_OFF),
-    ).correlate(TARGETS)
+    is_another = exists().where(
+        *_comes_before(earlier), earlier.c.next_attempt_at <= func.now(), earlier.c.step_shows.is_(False)
+    )
+    return TARGETS.c.step_shows | ~is_another.correlate(TARGETS)
+
+
+def is_behind_none() -> ColumnElement[bool]:
+    """No earlier post of the account is to go before it that is not due yet."""
+    return TARGETS.c.step_shows | _queue_end().is_(None)
 
 
 def _queue_end() -> ColumnElement[datetime | None]:
     earlier = TARGETS.alias("earlier")
+    is_soon = earlier.c.status.in_(NOT_BEGUN) & (earlier.c.next_attempt_at <= func.now() + SOON)
     return (
         select(func.max(earlier.c.next_attempt_at))
         .where(
-            earlier.c.account_id == TARGETS.c.account_id,
-            earlier.c.calendar_at < TARGETS.c.calendar_at,
+            *_comes_before(earlier),
             earlier.c.next_attempt_at > func.now(),
-            earlier.c.waiting_code.in_(PUT_OFF),
+            earlier.c.waiting_code.in_(PUT_OFF) | is_soon,
         )
         .correlate(TARGETS)
         .scalar_subquery()
     )
+
+
+def _comes_before(earlier: FromClause) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Of the same account, and before it in the calendar; of the same time, the one that was written first."""
+    mine, other = (tuple_(table.c.calendar_at, table.c.id) for table in (TARGETS, earlier))
+    return earlier.c.account_id == TARGETS.c.account_id, other < mine

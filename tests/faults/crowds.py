@@ -49,11 +49,16 @@ class Crowd:
     """Oldest first."""
     statuses: Counter[str]
     restless: list[str]
+    tries: int
+    """How often the one was tried that took the most."""
 
 
-async def sixty_at_once(stage: Stage, *, accounts: int = 1, enough: int | None = None) -> Crowd:
+async def sixty_at_once(
+    stage: Stage, *, accounts: int = 1, enough: int | None = None, troubled: int | None = None
+) -> Crowd:
     """Sixty Instagram posts of one person, due at the same moment but for their order; watched until nothing moves, or
-    until `enough` of them show. Those of one account go one after the other, those of several beside each other."""
+    until `enough` of them show. Those of one account go one after the other, those of several beside each other. At
+    the one of that number the platform fails once."""
     await stage.clear()
     stage.sandbox.turn(instagram_posts_per_day=UNLIMITED)
     viewer = await stage.rig.add_user()
@@ -61,6 +66,8 @@ async def sixty_at_once(stage: Stage, *, accounts: int = 1, enough: int | None =
     for first in range(accounts):
         account = await stage.rig.add_account(viewer, Platform.INSTAGRAM)
         await _schedule(stage, viewer, account, captions[first::accounts], sample="sunrise.jpg")
+    if troubled is not None:
+        stage.sandbox.arm("instagram.media", status=500, match={"caption": captions[troubled]})
     await _let_come(stage, captions, spacing=timedelta(microseconds=1))
     if enough is not None:
         return await _watch(stage, captions, enough)
@@ -146,18 +153,19 @@ async def _watch(stage: Stage, captions: list[str], enough: int) -> Crowd:
 
 async def _look(stage: Stage, captions: list[str], restless: list[str]) -> Crowd:
     seen = stage.sandbox.http.get("/control/publications").raise_for_status().json()
-    rows = await stage.rig.rows(text("SELECT status, count(*) AS posts FROM post_targets GROUP BY status"))
+    rows = await stage.rig.rows(text("SELECT status, attempt_count FROM post_targets"))
     return Crowd(
         due=captions,
         shown=sorted((datetime.fromisoformat(one["published_at"]), one["caption"]) for one in seen),
-        statuses=Counter({row.status: row.posts for row in rows}),
+        statuses=Counter(row.status for row in rows),
         restless=restless,
+        tries=max(row.attempt_count for row in rows),
     )
 
 
 _COME = """
 WITH times AS (
-    SELECT p.id, clock_timestamp() + CAST(:lead AS interval) + t.place * CAST(:spacing AS interval) AS due
+    SELECT p.id, statement_timestamp() + CAST(:lead AS interval) + t.place * CAST(:spacing AS interval) AS due
     FROM unnest(CAST(:captions AS text[])) WITH ORDINALITY AS t (caption, place) JOIN posts AS p USING (caption)
 ), moved AS (
     UPDATE posts SET scheduled_at = times.due FROM times WHERE posts.id = times.id
@@ -165,3 +173,4 @@ WITH times AS (
 UPDATE post_targets SET calendar_at = times.due, next_attempt_at = times.due
 FROM times WHERE post_targets.post_id = times.id
 """
+"""From one moment: `clock_timestamp()` would go on from row to row, in the order in which they are found."""

@@ -12,14 +12,15 @@ LIMIT = 25
 
 
 async def test_sixty_at_once_go_out_in_order_and_25_in_any_hour(servers: Servers) -> None:
-    """Eight workers: the first 25, then the next, then the rest; none fails."""
+    """Eight workers: the first 25, then the next, then the rest; none fails. One has to be tried twice, and is not
+    passed by: with a limit it would be the last of the hour that would lose its place to the first of the next."""
     async with eight_workers(servers, SixSeconds) as stage:
-        crowd = await sixty_at_once(stage)
+        crowd = await sixty_at_once(stage, troubled=LIMIT - 1)
 
     assert (crowd.restless, crowd.statuses) == ([], {"PUBLISHED": 60})
     assert overfull(crowd, limit=LIMIT, window=SixSeconds.window) == []
-    shown = [caption for _, caption in crowd.shown]
-    assert [sorted(shown[i : i + LIMIT]) for i in (0, 25, 50)] == [crowd.due[i : i + LIMIT] for i in (0, 25, 50)]
+    assert [caption for _, caption in crowd.shown] == crowd.due
+    assert crowd.tries > 1, "the platform did fail once"
 
 
 async def test_a_limit_that_looks_and_then_takes_is_found(servers: Servers) -> None:

@@ -136,7 +136,7 @@ async def test_an_ill_platform_opens_its_breaker_and_content_does_not(rig: Rig) 
     assert (await rig.container.breakers.get_stats("facebook-api")).state == "CLOSED"
 
     for i in range(6):
-        await rig.come(await rig.schedule(ada, account, caption=f"Later {i}"))
+        await rig.come(await rig.schedule(ada, await rig.add_account(ada), caption=f"Later {i}"))
     rig.sandbox.arm("facebook.feed", status=500, times=6)
     await rig.publish()
     assert (await rig.container.breakers.get_stats("facebook-api")).state == "OPEN"

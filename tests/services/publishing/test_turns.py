@@ -16,7 +16,7 @@ from services.domain.viewers import Viewer
 from services.guards.quotas import Quotas
 from services.models import ACCOUNTS, TARGETS
 from services.publishing.windows import PublicationWindows
-from services.queries.turns import lock_due
+from services.queries.turns import DueTarget, lock_due
 from tests.rig import Rig, now
 
 
@@ -32,6 +32,15 @@ async def due_posts(rig: Rig, viewer: Viewer, account: Account, *ages: float) ->
 def captions(rig: Rig, account: Account) -> list[str]:
     """What people see of an account, in the order in which it came out."""
     return [one["caption"] for one in rig.seen(account)]
+
+
+async def seen_too_early(rig: Rig, viewer: Viewer, account: Account) -> tuple[DueTarget, PostState, PostState]:
+    """Two due posts, 2 and 1, and how the second looked to somebody whose snapshot does not know of the first yet."""
+    [second] = await due_posts(rig, viewer, account, 1)
+    async with rig.container.backends.database.begin() as c:
+        [late] = await lock_due(c, limit=2)
+    [first] = await due_posts(rig, viewer, account, 2)
+    return late, first, second
 
 
 async def publishing_until_quiet(rig: Rig) -> None:
@@ -78,11 +87,8 @@ async def test_who_comes_too_late_for_an_account_gives_the_slot_back(rig: Rig) -
     """Chosen in a snapshot older than another's claim: not claimed, no slot kept, still due."""
     ada = await rig.add_user()
     account = await rig.add_account(ada)
-    first, second = await due_posts(rig, ada, account, 2, 1)
+    late, first, second = await seen_too_early(rig, ada, account)
     claimer = rig.claimer()
-    async with rig.container.backends.database.begin() as c:
-        due = {target.id: target for target in await lock_due(c, limit=2)}
-    late = due[(await rig.target(second)).id]
     [held] = await claimer.claim_due(uuid4(), limit=1)
     assert held.post_id == first.post.id
 
@@ -92,6 +98,21 @@ async def test_who_comes_too_late_for_an_account_gives_the_slot_back(rig: Rig) -
 
     assert await rig.slots(ada, Platform.FACEBOOK) == 1
     assert (await rig.target(second)).status is TargetStatus.SCHEDULED
+
+
+async def test_a_post_that_somebody_looks_at_is_not_passed_by(rig: Rig) -> None:
+    """Another worker has the earlier one locked and may yet let it be: the later one is no more claimed for that."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    first, _ = await due_posts(rig, ada, account, 2, 1)
+    async with rig.container.backends.database.begin() as c:
+        await c.execute(select(TARGETS.c.id).where(TARGETS.c.post_id == first.post.id).with_for_update())
+
+        assert await rig.claimer().claim_due(uuid4(), limit=5) == []
+
+    assert await rig.slots(ada, Platform.FACEBOOK) == 0
+    await rig.publish()
+    assert captions(rig, account) == ["2", "1"]
 
 
 async def test_a_burst_takes_a_share_and_the_others_their_turn(rig: Rig) -> None:
@@ -190,18 +211,107 @@ async def test_what_was_put_off_keeps_its_place(rig: Rig) -> None:
     assert await rig.slots(ada, Platform.FACEBOOK) == 1
 
 
-async def test_a_post_that_is_tried_again_holds_up_nobody(rig: Rig) -> None:
-    """Its own trouble is not its account's: what comes later goes out meanwhile."""
+async def test_what_fails_in_passing_keeps_its_place(rig: Rig) -> None:
+    """A platform's error at the second of three: the third waits for its next try, and goes right behind it."""
+    ada = await rig.add_user()
+    account, other = await rig.add_account(ada), await rig.add_account(ada)
+    _, second, third = await due_posts(rig, ada, account, 30, 20, 10)
+    await due_posts(rig, ada, other, 1)
+    rig.sandbox.arm("facebook.feed", status=500, match={"caption": "20"}, headers={"Retry-After": "30"})
+
+    await rig.publish()
+
+    assert (captions(rig, account), captions(rig, other)) == (["30"], ["1"])
+    tried, behind = [await rig.target(post) for post in (second, third)]
+    assert (tried.status, behind.status) == (TargetStatus.RETRYING, TargetStatus.SCHEDULED)
+    assert tried.next_attempt_at is not None
+    assert behind.next_attempt_at == tried.next_attempt_at + timedelta(microseconds=1)
+    assert behind.waiting_for is not None and behind.waiting_for.until == behind.next_attempt_at
+    assert await rig.slots(ada, Platform.FACEBOOK) == 2
+
+    assert await rig.hurry(TargetStatus.RETRYING, TargetStatus.SCHEDULED) == 2
+    await rig.publish()
+
+    assert captions(rig, account) == ["30", "20", "10"]
+
+
+async def test_a_post_whose_trouble_lasts_holds_up_nobody(rig: Rig) -> None:
+    """What comes later goes out meanwhile; once it is due again, it is before all others that are."""
     ada = await rig.add_user()
     account = await rig.add_account(ada)
     [first] = await due_posts(rig, ada, account, 30)
-    tried = {"waiting_code": ErrorCode.PLATFORM_ERROR, "next_attempt_at": now() + timedelta(minutes=5)}
-    await rig.write(update(TARGETS).where(TARGETS.c.post_id == first.post.id).values(**tried))
+    rig.sandbox.arm("facebook.feed", status=500, headers={"Retry-After": "300"})
+    await rig.publish()
     await due_posts(rig, ada, account, 20)
 
     await rig.publish()
 
     assert captions(rig, account) == ["20"]
+    assert (await rig.target(first)).status is TargetStatus.RETRYING
+    await due_posts(rig, ada, account, 10)
+    await rig.hurry(TargetStatus.RETRYING)
+    await rig.publish()
+    assert captions(rig, account) == ["20", "30", "10"]
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed", "let go of since it was looked at"])
+async def test_what_a_worker_leaves_undone_keeps_its_place(rig: Rig, end: str) -> None:
+    """Due from now on, and yet before what has been due the longer; also for who looked before it was left."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    late, first, _ = await seen_too_early(rig, ada, account)
+    held = await rig.claim()
+    assert held.post_id == first.post.id
+    if end == "killed":
+        await rig.rescue()
+    else:
+        rig.sandbox.arm("facebook.feed", when="before", action="delay", seconds=5)
+        publishing = asyncio.create_task(rig.publisher().publish(held))
+        while not rig.requests("facebook.feed"):
+            await asyncio.sleep(0.02)
+        publishing.cancel()
+        await asyncio.wait([publishing])
+    assert (await rig.target(first)).status is not TargetStatus.PUBLISHED
+
+    if end == "let go of since it was looked at":
+        async with rig.container.backends.database.begin() as c:
+            assert await rig.claimer()._take(c, [late], uuid4()) == []
+    await asyncio.gather(*(publishing_until_quiet(rig) for _ in range(4)))
+
+    assert captions(rig, account) == ["2", "1"]
+
+
+async def test_what_is_still_being_prepared_keeps_its_place(rig: Rig) -> None:
+    """Its time has come meanwhile: a later post of its account waits until it is let go."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada, Platform.INSTAGRAM)
+    early = await rig.schedule(ada, account, caption="early", sample="sunrise.jpg", hours=1 / 30)
+    [preparing] = await rig.claimer().claim_early(uuid4(), limit=5)
+    await rig.come(early, ago=timedelta(seconds=2))
+    await due_posts(rig, ada, account, 1)
+
+    assert await rig.claimer().claim_due(uuid4(), limit=5) == []
+    await rig.preparer().prepare(preparing)
+    await rig.publish()
+
+    assert captions(rig, account) == ["early", "1"]
+
+
+async def test_of_one_time_what_was_written_first_goes_first(rig: Rig) -> None:
+    """Also where it has to be tried again."""
+    ada = await rig.add_user()
+    account = await rig.add_account(ada)
+    posts = [await rig.schedule(ada, account, caption=f"{number}") for number in range(4)]
+    moment = now()
+    await rig.write(update(TARGETS).values(calendar_at=moment, next_attempt_at=moment))
+    rig.sandbox.arm("facebook.feed", status=500, match={"caption": "1"}, headers={"Retry-After": "30"})
+
+    await rig.publish()
+    assert captions(rig, account) == ["0"]
+    await rig.hurry(TargetStatus.RETRYING, TargetStatus.SCHEDULED)
+    await rig.publish()
+
+    assert captions(rig, account) == [post.post.caption for post in posts]
 
 
 async def test_after_an_outage_posts_go_out_at_a_pace(rig: Rig) -> None:
