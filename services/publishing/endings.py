@@ -132,7 +132,7 @@ class Endings:
                 }
                 return _failed(failure, changes, slot, is_charged=False, account=AccountStatus.EXPIRED)
             case FailureKind.PERMISSION | FailureKind.CONTENT:
-                return self._given_up(failure, slot)
+                return self._given_up(claim, failure, slot)
 
     def account_after_refusal(self, claim: Claim) -> AccountStatus:
         """What an account is whose token was refused: one refresh is tried before it counts as lost."""
@@ -172,7 +172,7 @@ class Endings:
         failure, failures = outcome.failure, claim.failures + 1
         delay = self.retry.delay(failures, asked=failure.retry_after, random=self.random)
         if delay is None:
-            return self._given_up(failure, slot)
+            return self._given_up(claim, failure, slot)
         until = self.now() + delay
         changes = {
             **NO_STEP,
@@ -184,7 +184,8 @@ class Endings:
         }
         return _failed(failure, changes, slot, account=account)
 
-    def _given_up(self, failure: Failure, slot: Slot) -> Ending:
+    def _given_up(self, claim: Claim, failure: Failure, slot: Slot) -> Ending:
+        """What was made at the platform by then stays known: it is taken away there once the person goes on."""
         retryable = failure.kind is not FailureKind.CONTENT
         changes = {
             **NO_STEP,
@@ -192,7 +193,7 @@ class Endings:
             **_error(failure.code, failure.message, retryable=retryable),
             "status": TargetStatus.FAILED,
             "next_attempt_at": None,
-            "checkpoint": {},
+            "checkpoint": claim.checkpoint,
         }
         return _failed(failure, changes, slot)
 

@@ -83,7 +83,7 @@ class Preparer(Courier):
     def _refused(self, run: Run, refusal: Rejected) -> Ending:
         failure = refusal.failure
         if failure.code is ErrorCode.CONTENT_REJECTED:
-            ending = self._endings.rejected(run.claim, refusal, showed=False)
+            ending = self._endings.rejected(run.decided, refusal, showed=False)
             # No slot was taken, and this was the attempt.
             return replace(ending, slot=Slot.KEPT, changes={**ending.changes, "attempt_count": run.claim.attempt})
         run.delivery = replace(run.delivery, checkpoint=refusal.checkpoint)

@@ -114,4 +114,4 @@ class Publisher(Courier):
         if run.may_show:
             return self._endings.unknown(Unknown(message, run.delivery.checkpoint), since=run.asking_since)
         failure = Failure(FailureKind.RETRY, code, message, left=False)
-        return self._endings.rejected(run.claim, Rejected(failure, run.delivery.checkpoint), showed=False)
+        return self._endings.rejected(run.decided, Rejected(failure, run.delivery.checkpoint), showed=False)

@@ -35,8 +35,8 @@ class Run:
 
     @property
     def decided(self) -> Claim:
-        """The claim once it is certain that the post is not out."""
-        return replace(self.claim, step_shows=False)
+        """The claim as far as this run has come, once it is certain that the post is not out."""
+        return replace(self.claim, checkpoint=self.delivery.checkpoint, step_shows=False)
 
     @property
     def asking_since(self) -> datetime | None:

@@ -103,6 +103,42 @@ async def test_a_change_of_mind_leaves_nothing_at_the_platform(rig: Rig, name: s
         assert rig.seen(account) == []
 
 
+CONTENT = {"status": 400, "body": {"error": {"message": "(#100) Too little.", "type": "OAuthException", "code": 100}}}
+PERMISSION = {"preset": "permission"}
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "refusal"),
+    [
+        ("photos", "facebook.feed", CONTENT),
+        ("photos", "facebook.update", CONTENT),
+        ("video", "facebook.update", PERMISSION),
+        ("youtube", "youtube.upload", PERMISSION),
+    ],
+)
+async def test_a_retry_of_what_failed_leaves_nothing_of_the_first_try(
+    rig: Rig, name: str, route: str, refusal: dict[str, Any]
+) -> None:
+    """It begins anew and shows once; what the platform had taken before it refused is taken away there."""
+    ada, account, post = await a_due_post(rig, name)
+    rig.sandbox.arm(route, **refusal)
+    await rig.publish()
+    assert (await rig.target(post)).status is TargetStatus.FAILED
+    checkpoint = (await rig.row(post)).checkpoint
+    there = await is_there(rig, account, checkpoint)
+    assert there and all(there)
+
+    await rig.container.posts.retry_post(ada, post.post.id, accept_duplicate=False)
+    await rig.publish()
+    await clear(rig)
+
+    assert not any(await is_there(rig, account, checkpoint))
+    assert await left(rig) == []
+    assert [one["count"] for one in rig.seen(account)] == [1]
+    [line] = await discards(rig, post)
+    assert line.outcome is AttemptOutcome.SUCCEEDED
+
+
 async def test_an_account_that_is_left_out_leaves_nothing_at_its_platform(rig: Rig) -> None:
     """The target is gone with its ledger; what was prepared of it is taken away all the same."""
     ada, account, post = await a_prepared_post(rig, "photos")
