@@ -27,6 +27,12 @@ class MediaFacts:
 
     size: int
     content_type: str
+    etag: str | None = None
+    """By which pieces are known to be of the same file; None where the server has no such word (RFC 9110, 8.8.3)."""
+
+    def is_same(self, *, size: int, etag: str | None) -> bool:
+        """Whether this may be said of the file of which that was said before."""
+        return self.size == size and etag in (None, self.etag or etag)
 
 
 class MediaSource:
@@ -46,15 +52,15 @@ class MediaSource:
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as failure:
             return _away(type(failure).__name__)
 
-    async def read(self, url: str, *, begin: int, length: int, size: int) -> bytes | NotDone:
-        """Exactly `length` bytes from `begin` on, of a medium that must still be `size` bytes long."""
+    async def read(self, url: str, *, begin: int, length: int, size: int, etag: str | None = None) -> bytes | NotDone:
+        """Exactly `length` bytes from `begin` on, of a medium that must still be the one that was measured."""
         try:
             async with asyncio.timeout(self._timeout), self._ask(url, begin=begin, length=length) as response:
                 facts = _facts_of(response)
                 if isinstance(facts, NotDone):
                     return facts
-                if facts.size != size:
-                    return not_done(UNREACHABLE, f"The medium has changed: it had {size} bytes, now {facts.size}.")
+                if not facts.is_same(size=size, etag=etag):
+                    return not_done(UNREACHABLE, "The medium was replaced by another while it was being uploaded.")
                 content = await _take(response, skip=begin if response.status_code == 200 else 0, length=length)
         except AddressRefused:
             return not_done(UNREACHABLE, "The medium's address is not a public one.")
@@ -80,7 +86,12 @@ def _facts_of(response: httpx.Response) -> MediaFacts | NotDone:
         return not_done(UNREACHABLE, f"The medium could not be read: HTTP {response.status_code}.")
     if size == 0:
         return not_done(UNREACHABLE, "The medium is empty, or its server does not say how long it is.")
-    return MediaFacts(size, response.headers.get("content-type", "application/octet-stream"))
+    etag = response.headers.get("etag", "W/")
+    return MediaFacts(
+        size,
+        response.headers.get("content-type", "application/octet-stream"),
+        None if etag.startswith("W/") else etag,  # a weak one may be that of other bytes, too
+    )
 
 
 async def _take(response: httpx.Response, *, skip: int, length: int) -> bytes:

@@ -7,6 +7,7 @@ Nothing is on the channel before the last byte, and a session makes one video on
 What the checkpoint holds:
 
     session, size, offset       where the bytes go, how many there are and how many have come
+    etag                        of which file they are, where its server says so
     is_stale                    the offset is not certain
     misses                      how often in a row the medium was out of reach
     video, published_at         all bytes have come
@@ -143,7 +144,7 @@ class YouTubeProvider:
         session = await self._sessions.open(metadata_of(delivery), facts, token=delivery.access_token)
         if isinstance(session, NotDone):
             return session.rejected(at)
-        return Advanced({"session": session, "size": facts.size, "offset": 0})
+        return Advanced({"session": session, "size": facts.size, "offset": 0, "etag": facts.etag})
 
     async def _send_piece(self, delivery: Delivery) -> StepOutcome:
         at = delivery.checkpoint
@@ -153,6 +154,7 @@ class YouTubeProvider:
             begin=offset,
             length=next_piece(offset, size, at_most=self._piece_bytes),
             size=size,
+            etag=at.get("etag"),
         )
         if isinstance(piece, NotDone):
             return _without_media(piece, at)
@@ -219,7 +221,7 @@ class YouTubeProvider:
 
 
 def _going_on(at: Checkpoint, offset: int) -> dict[str, Any]:
-    return {"session": at["session"], "size": at["size"], "offset": offset}
+    return {"session": at["session"], "size": at["size"], "offset": offset, "etag": at.get("etag")}
 
 
 def _without_media(trouble: NotDone, at: Checkpoint) -> Rejected:

@@ -182,13 +182,37 @@ async def test_medium_out_of_reach_is_waited_for_and_then_told(
     assert kinds == ["WAIT"] * 5 + ["CONTENT"]
 
 
-async def test_medium_that_changed_meanwhile_is_not_mixed(providers: Providers, fake_platform: FakePlatform) -> None:
-    """Half of one file and half of another is nobody's video."""
-    headers = {"content-range": "bytes 8388608-8388608/999"}
-    fake_platform.script = lambda _: httpx.Response(206, content=b"x", headers=headers)
+WHOLE = {"content-range": f"bytes 8388608-8388608/{20 * MIB}"}
 
-    outcome = await providers[Platform.YOUTUBE].perform(a_delivery("upload_bytes"))
 
+@pytest.mark.parametrize(
+    ("headers", "is_same"),
+    [
+        ({"content-range": "bytes 8388608-8388608/999", "etag": '"one"'}, False),
+        ({**WHOLE, "etag": '"two"'}, False),
+        ({**WHOLE, "etag": '"one"'}, True),
+        ({**WHOLE, "etag": 'W/"two"'}, True),
+        (WHOLE, True),
+    ],
+)
+async def test_medium_that_changed_meanwhile_is_not_mixed(
+    headers: dict[str, str], is_same: bool, providers: Providers, fake_platform: FakePlatform
+) -> None:
+    """Half of one file and half of another is nobody's video, also where both are of one size. A server that gives no
+    strong tag says nothing of that."""
+    content = b"x" * 20 * MIB
+    fake_platform.script = lambda request: httpx.Response(
+        206 if request.method == "GET" else 308,
+        content=content if request.method == "GET" else b"",
+        headers=headers if request.method == "GET" else {"range": f"bytes=0-{16 * MIB - 1}"},
+    )
+
+    outcome = await providers[Platform.YOUTUBE].perform(a_delivery("upload_bytes", etag='"one"'))
+
+    if is_same:
+        assert isinstance(outcome, Advanced)
+        assert (outcome.checkpoint["offset"], outcome.checkpoint["etag"]) == (16 * MIB, '"one"')
+        return
     assert isinstance(outcome, Rejected)
     assert (outcome.failure.code, outcome.checkpoint) == ("MEDIA_UNREACHABLE", {})
 
