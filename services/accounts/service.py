@@ -13,7 +13,6 @@ from services.backends.transactions import DatabaseTransactionService, Transacti
 from services.domain.accounts import Account, AccountStatus, ConnectedProfile, Platform
 from services.domain.errors import ErrorCode, Unavailable, refuse
 from services.domain.events import Event
-from services.domain.ids import new_id
 from services.domain.viewers import Viewer
 from services.providers.base import Authorizer
 from services.queries import connections
@@ -90,7 +89,9 @@ class AccountService:
         """Connect these accounts for `owner`, or connect them again: their blocked targets go on."""
 
         async def store(tx: Transaction) -> list[Account]:
-            accounts = [await self._store(tx, owner, platform, profile) for profile in profiles]
+            # In one order for everybody: two ends at once would wait for each other.
+            in_order = sorted(profiles, key=lambda profile: profile.external_id)
+            accounts = [await self._store(tx, owner, platform, profile) for profile in in_order]
             for account in accounts:
                 await _unblock(tx, account.id)
             await tx.emit(Event(owner, "ACCOUNTS_CHANGED", {}, (account_tag(owner),)))
@@ -112,19 +113,15 @@ class AccountService:
         return await self._transactions.execute_in_transaction(disconnect)
 
     async def _store(self, tx: Transaction, owner: UUID, platform: Platform, profile: ConnectedProfile) -> Account:
-        known = await connections.lock_account(
+        account_id = await connections.reserve_account(
             tx.connection, owner=owner, platform=platform, external_id=profile.external_id
         )
-        account_id = known or new_id()
         return await connections.save_account(
             tx.connection,
             account_id=account_id,
-            owner=owner,
-            platform=platform,
             profile=profile,
             status=AccountStatus.CONNECTED,
             sealed=seal_tokens(self._secrets, account_id, profile.tokens.access, profile.tokens.refresh),
-            is_new=known is None,
         )
 
     def _authorizer(self, platform: Platform) -> Authorizer:

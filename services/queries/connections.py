@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import case, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.accounts import Account, AccountStatus, ConnectedProfile, Platform
+from services.domain.ids import new_id
 from services.domain.posts import TargetStatus
 from services.models import ACCOUNTS, OAUTH_STATES, POSTS, TARGETS
 from services.queries.accounts import PUBLIC
@@ -68,14 +70,14 @@ async def take_state(c: AsyncConnection, *, state_hash: bytes, platform: Platfor
     return None if row is None else OAuthState(row.user_id, platform, row.code_verifier)
 
 
-async def lock_account(c: AsyncConnection, *, owner: UUID, platform: Platform, external_id: str) -> UUID | None:
-    """The key under which this person has this account already."""
-    statement = (
-        select(ACCOUNTS.c.id)
-        .where(ACCOUNTS.c.user_id == owner, ACCOUNTS.c.platform == platform, ACCOUNTS.c.external_id == external_id)
-        .with_for_update()
-    )
-    found: UUID | None = (await c.execute(statement)).scalar_one_or_none()
+async def reserve_account(c: AsyncConnection, *, owner: UUID, platform: Platform, external_id: str) -> UUID:
+    """The locked key under which this person has this account, from now on if not before. Of two that bring the same
+    new account at once the second waits here, and finds it."""
+    identity = {"user_id": owner, "platform": platform, "external_id": external_id}
+    blank = {"id": new_id(), "handle": "", "display_name": "", "status": AccountStatus.DISCONNECTED}
+    await c.execute(pg_insert(ACCOUNTS).values(**identity, **blank).on_conflict_do_nothing(index_elements=[*identity]))
+    theirs = [ACCOUNTS.c[name] == value for name, value in identity.items()]
+    found: UUID = (await c.execute(select(ACCOUNTS.c.id).where(*theirs).with_for_update())).scalar_one()
     return found
 
 
@@ -83,12 +85,9 @@ async def save_account(
     c: AsyncConnection,
     *,
     account_id: UUID,
-    owner: UUID,
-    platform: Platform,
     profile: ConnectedProfile,
     status: AccountStatus,
     sealed: Mapping[str, bytes | None],
-    is_new: bool,
 ) -> Account:
     """Store an account as the platform just described it; `sealed` holds both tokens."""
     values: dict[str, Any] = {
@@ -102,11 +101,7 @@ async def save_account(
         "updated_at": func.now(),
         **sealed,
     }
-    if is_new:
-        identity = {"id": account_id, "user_id": owner, "platform": platform, "external_id": profile.external_id}
-        statement: Any = insert(ACCOUNTS).values(**identity, **values)
-    else:
-        statement = update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(**values)
+    statement = update(ACCOUNTS).where(ACCOUNTS.c.id == account_id).values(**values)
     return account_from((await c.execute(statement.returning(*PUBLIC))).one()._mapping)
 
 

@@ -109,6 +109,28 @@ async def test_connecting_again_renews_the_same_account(rig: Rig) -> None:
     assert len(await rig.rows(select(ACCOUNTS))) == 2
 
 
+async def test_a_new_account_brought_twice_at_once_is_one(rig: Rig) -> None:
+    """Tabs come back from the platform together, each with the same three Pages: none fails, and each Page is once."""
+    ada = await rig.add_user()
+    profiles = [await rig.profile(Platform.FACEBOOK) for _ in range(3)]
+
+    ends = await asyncio.gather(
+        *(
+            rig.container.accounts.store_profiles(ada.user.id, Platform.FACEBOOK, order)
+            for order in (profiles, profiles[::-1])
+            for _ in range(4)
+        )
+    )
+
+    found = {account.id: account for account in ends[0]}
+    assert len(found) == len(await rig.rows(select(ACCOUNTS))) == 3
+    assert all({account.id for account in end} == found.keys() for end in ends)
+    assert {account.status for end in ends for account in end} == {AccountStatus.CONNECTED}
+    post = await rig.schedule_due(ada, ends[0][0])
+    await rig.publish()
+    assert (await rig.target(post)).status is TargetStatus.PUBLISHED
+
+
 async def test_a_disconnected_account_keeps_no_token(rig: Rig) -> None:
     """Its posts wait; somebody else's account looks like a missing one; connected again, the posts go on."""
     ada, eve = await rig.add_user(), await rig.add_user("Eve")
