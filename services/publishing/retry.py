@@ -22,6 +22,7 @@ class RetryPolicy:
         """How long to wait after so many failures (1 or more); None: no more. `asked` is the platform's Retry-After."""
         if failures >= self.most:
             return None
-        ceiling: timedelta = min(self.first * 2 ** (failures - 1), self.longest)
+        # The exponent is capped: a long patience must not overflow.
+        ceiling = min(self.first * (1 << min(failures - 1, 30)), self.longest)
         jittered = ceiling * random()
         return jittered if asked is None else max(asked, jittered)
