@@ -1,14 +1,13 @@
 """How late posts start, and what each costs: `python -m benchmarks.publishing`, on servers of its own.
 
 Half of the posts are texts on Facebook, half are pictures on Instagram, due evenly over a minute; four workers send
-them to a platform that answers at once. Beside them, in the same run on the same server: pgqueuer doing as many jobs
-that do nothing (`pip install pgqueuer`; left out where it is not there). Then the knee: the highest rate at which 99 of
-100 posts start within two seconds of their time, and what is used up there.
+them to a platform that answers at once. Then the knee: the highest rate at which 99 of 100 posts start within two
+seconds of their time, and what is used up there. Beside it, in the same run on the same server: pgqueuer doing as many
+jobs that do nothing, due as evenly, and then all of them at once.
 """
 
 import argparse
 import asyncio
-import importlib.util
 import logging
 import os
 import socket
@@ -28,6 +27,9 @@ import asyncpg
 import psutil
 import structlog
 import uvloop
+from pgqueuer import PgQueuer
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.queries import Queries
 
 from app.backends import open_backends
 from app.container import Container
@@ -112,10 +114,8 @@ async def measure(settings: dict[str, str], endpoints: Endpoints, asked: argpars
         for name, spent in whole.cpu.items():
             print(f"    CPU {name:10} {spent:6.2f} ms per post")
         await _find_knee(url, accounts, whole, workers)
-    if importlib.util.find_spec("pgqueuer") is None:
-        print("pgqueuer is not installed: nothing to compare with")
-        return
-    await _do_nothing(url, asked)
+    await _do_nothing(url, "pgqueuer, empty jobs", asked.posts, asked.seconds)
+    await _do_nothing(url, "pgqueuer, empty jobs, all at once", asked.posts, 0)
 
 
 async def _publish(
@@ -187,36 +187,35 @@ def _cause(limit: Round) -> str:
     return f"{told}: waiting sets it, for the database or the platform"
 
 
-async def _do_nothing(url: str, asked: argparse.Namespace) -> None:
-    """As many empty jobs, due evenly over the same time, by one process of pgqueuer that may do them side by side."""
-    from pgqueuer import PgQueuer
-    from pgqueuer.db import AsyncpgDriver
-    from pgqueuer.queries import Queries
-
+async def _do_nothing(url: str, name: str, jobs: int, seconds: float) -> None:
+    """Empty jobs, due evenly over some time, by one process of pgqueuer that may do them side by side."""
     connection = await asyncpg.connect(url)
     queries = Queries(AsyncpgDriver(connection))
     await queries.install(create_schema=False)
     late: list[float] = []
-    manager = PgQueuer(AsyncpgDriver(await asyncpg.connect(url)))
+    own = await asyncpg.connect(url)
+    manager = PgQueuer(AsyncpgDriver(own))
 
     @manager.entrypoint("nothing")
     async def nothing(job: Any) -> None:
         late.append((datetime.now(UTC) - job.execute_after).total_seconds())
 
     begin = datetime.now(UTC) + timedelta(seconds=3)
-    step = asked.seconds / asked.posts
-    for first in range(0, asked.posts, 1000):
-        size = min(1000, asked.posts - first)
+    for first in range(0, jobs, 1000):
+        size = min(1000, jobs - first)
         since = begin - datetime.now(UTC)
-        delays = [since + timedelta(seconds=(first + n) * step) for n in range(size)]
+        delays = [since + timedelta(seconds=seconds) * (first + n) / jobs for n in range(size)]
         await queries.enqueue(["nothing"] * size, [None] * size, [0] * size, delays)
     running = asyncio.create_task(manager.run(batch_size=50))
-    while len(late) < asked.posts:
+    while len(late) < jobs:
         await asyncio.sleep(0.2)
     took = (datetime.now(UTC) - begin).total_seconds()
     manager.shutdown.set()
     await running
-    _report("pgqueuer, empty jobs", late, asked.posts / took)
+    await queries.uninstall()
+    await connection.close()
+    await own.close()
+    _report(name, late, jobs / took)
 
 
 async def _statements(
