@@ -176,7 +176,9 @@ class HealthService:
         return Finding(HealthStatus.OK, detail)
 
     async def _check_breakers(self) -> Finding:
-        """What platforms do is no fault of this process; it is said, not judged."""
-        stats = await self._breakers.list_stats()
-        troubled = [f"{one.name} {one.state.value}" for one in stats if one.state is not BreakerState.CLOSED]
-        return Finding(HealthStatus.OK, ", ".join(troubled) or "all closed")
+        """What platforms do is no fault of this process and passes by itself: it is said, not judged. A breaker that is
+        held open by hand stays so until somebody remembers it."""
+        stats = [one for one in await self._breakers.list_stats() if one.state is not BreakerState.CLOSED]
+        troubled = [f"{one.name} {one.state.value}{' by hand' if one.forced_by else ''}" for one in stats]
+        is_held = any(one.forced_by for one in stats)
+        return Finding(HealthStatus.DEGRADED if is_held else HealthStatus.OK, ", ".join(troubled) or "all closed")

@@ -56,6 +56,11 @@ class Rig:
             await c.execute(insert(WORKERS).values(id=new_id(), host="here", last_beat_at=beat))
 
 
+async def fail() -> None:
+    """A call to a platform that does not answer."""
+    raise ConnectionError
+
+
 def by_name(report: HealthReport) -> dict[str, HealthCheck]:
     """A report's checks by name."""
     return {check.name: check for check in report.checks}
@@ -151,10 +156,23 @@ async def test_other_migrations_are_degraded(rig: Rig) -> None:
 async def test_open_breaker_is_told_but_no_fault_of_ours(rig: Rig) -> None:
     """The platform is ill; this process is not."""
     await rig.add_worker()
-    await rig.breakers.force_open("instagram-api", by="test")
+    for _ in range(BreakerPolicy().threshold):
+        with pytest.raises(ConnectionError):
+            await rig.breakers.execute("instagram-api", fail)
     report = await rig.health.check()
     assert report.status is OK
     assert by_name(report)["breakers"].detail == "instagram-api OPEN"
+
+
+async def test_breaker_that_is_held_open_is_degraded_until_somebody_lets_go(rig: Rig) -> None:
+    """No probe closes it: posts wait for a person. Who that is, is told to operators only."""
+    await rig.add_worker()
+    await rig.breakers.force_open("instagram-api", by="root")
+    report = await rig.health.check()
+    check = by_name(report)["breakers"]
+    assert (report.status, check.status, check.detail) == (DEGRADED, DEGRADED, "instagram-api OPEN by hand")
+    await rig.breakers.force_close("instagram-api", by="root")
+    assert (await rig.health.check()).status is OK
 
 
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
