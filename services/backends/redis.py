@@ -22,9 +22,13 @@ T = TypeVar("T")
 
 _TROUBLE = (RedisConnectionError, RedisTimeoutError, ResponseError, OSError)
 _FAILURE = (RedisError, OSError)
-_CANNOT_SAVE = "MISCONF"
-"""In the words of a Redis that reads but refuses every write, because it cannot save them: tags cannot be raised there,
-so it is as good as away."""
+_AS_GOOD_AS_AWAY = {
+    # It reads but refuses every write, because it cannot save them: tags cannot be raised there.
+    "MISCONF": "Redis refuses to write.",
+    # Without a password, and asked from another machine.
+    "DENIED": "Redis is in protected mode and lets nobody in from elsewhere.",
+}
+"""What a Redis may refuse everybody, by the word for it; within a script's error it stands in the middle."""
 _LATE = 1.5
 _QUEUES_FOR = 5
 """How many time-outs a caller may wait for a connection: to go without Redis when it is busy would only add load."""
@@ -173,10 +177,11 @@ class RedisGate:
         if isinstance(error, MaxConnectionsError):
             raise RedisAway("All connections to Redis are in use.", retry_after=self._timeout) from error
         if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
-            if _CANNOT_SAVE not in str(error):
+            meaning = next((told for word, told in _AS_GOOD_AS_AWAY.items() if word in str(error)), None)
+            if meaning is None:
                 return
             self._note_outage()
-            raise RedisAway("Redis refuses to write.", retry_after=_PROBE_EVERY) from error
+            raise RedisAway(meaning, retry_after=_PROBE_EVERY) from error
         if way.task and way.task.cancelling() > way.cancellations:  # the client may say so in place of the cancellation
             raise asyncio.CancelledError from error
         # A call from before the last outage says nothing about now; nor does a time-out that came late itself, because

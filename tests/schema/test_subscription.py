@@ -275,7 +275,7 @@ async def test_events_that_were_told_leave_nothing_behind(api: Api) -> None:
         for caption in "cdefg":
             await edit(api, ada, post, caption)
             await following(events)
-        assert remembered() == before
+        assert remembered() <= before  # fewer where what other tests left is collected meanwhile
 
 
 async def test_mistakes_in_variables_are_told_as_of_queries(api: Api) -> None:

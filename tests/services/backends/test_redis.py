@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,8 +180,8 @@ async def test_refusal_by_redis_is_no_outage(gate: RedisGate) -> None:
 async def test_redis_that_cannot_save_is_as_good_as_away(own_redis: OwnRedis, own_gate: RedisGate) -> None:
     """It refuses every write, so that no tag can be raised there; what it has is left alone until it can save again."""
     client = own_gate.client
-    folder = (await client.config_get("dir"))["dir"]
-    await client.config_set("dir", "/proc")
+    in_the_way = Path((await client.config_get("dir"))["dir"], "dump.rdb")
+    in_the_way.mkdir()
     await client.config_set("save", "3600 1")
     await client.bgsave()
     async with asyncio.timeout(5):
@@ -192,10 +193,27 @@ async def test_redis_that_cannot_save_is_as_good_as_away(own_redis: OwnRedis, ow
     await asyncio.sleep(0.05)
     assert own_gate.is_away
 
-    await client.config_set("dir", folder)
+    in_the_way.rmdir()
     await client.config_set("save", "")
     await until_back(own_gate)
     assert await own_gate.run(lambda client: client.set("key", "value"))
+
+
+async def test_redis_that_lets_nobody_in_is_as_good_as_away() -> None:
+    """In protected mode it says so to all from other machines, whatever is asked; Crier starts all the same."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(b"-DENIED Redis is running in protected mode because protected mode is enabled\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        gate = RedisGate(url=f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+        await gate.open()
+        with pytest.raises(RedisAway):
+            await gate.run(ping)
+        assert gate.is_away
+        await gate.close()
 
 
 async def test_busy_pool_is_no_outage(own_redis: OwnRedis) -> None:
