@@ -10,6 +10,7 @@ import uvloop
 
 from app.api import open_api, worker_api
 from app.backends import Backends, open_backends
+from app.complaints import Complaint
 from app.container import Container
 from app.endpoints import Endpoints
 from app.foundations import utc_now
@@ -21,11 +22,16 @@ from app.serving import bind, serving, settle_memory
 from app.settings import Settings, milliseconds
 from app.shutdown import LastWords, stop_on_signals
 from services.domain.health import HealthStatus
+from services.queries.restoring import is_fenced
 from services.queries.server import find_revision
 
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
+
+
+class RestoreUnfinished(Complaint):
+    """What was due since the backup may be out already: nothing may serve or publish yet."""
 
 
 def serve_api(settings: Settings) -> int:
@@ -108,11 +114,17 @@ def run_with_container(settings: Settings, main: Callable[[Container], Awaitable
 async def open_container(
     settings: Settings, endpoints: Endpoints, *, migrates: bool = False
 ) -> AsyncIterator[Container]:
-    """A container over open backends; `migrates` as in `open_migrated`."""
+    """A container over open backends; `migrates` as in `open_migrated`. Raises RestoreUnfinished on a restored database
+    that `python -m app restored` has not seen."""
     async with (
         parts_of(settings) as parts,
         open_migrated(settings, endpoints, parts, migrates=migrates) as backends,
     ):
+        async with backends.database.connect() as c:
+            if await is_fenced(c):
+                raise RestoreUnfinished(
+                    "this database was restored from a backup: run `python -m app restored` before any API or worker"
+                )
         container = Container(settings, endpoints, find_secret_keys(settings), backends, parts=parts)
         async with container.metrics.watching_loop():
             yield container

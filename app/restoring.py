@@ -4,7 +4,7 @@ from app.processes import endpoints_of, open_migrated
 from app.settings import Settings
 from services.backends.redis import RedisGate
 from services.backends.transactions import DatabaseTransactionService, Transaction
-from services.queries.restoring import doubt_due
+from services.queries.restoring import doubt_due, lift_fence
 from services.queries.states import settle_posts
 
 OURS = "crier:*"
@@ -32,9 +32,10 @@ async def forget_redis(gate: RedisGate) -> None:
 
 
 async def leave_to_people(transactions: DatabaseTransactionService) -> int:
-    """Nothing that was due since the backup is sent again unasked."""
+    """Nothing that was due since the backup is sent again unasked; what comes due from now on may go out."""
 
     async def doubt(tx: Transaction) -> int:
+        await lift_fence(tx.connection)
         posts = await doubt_due(tx.connection)
         for _, event in await settle_posts(tx.connection, set(posts)):
             await tx.emit(event)

@@ -1,8 +1,11 @@
-"""What a restored backup cannot know: which of the targets that were due since then are out already."""
+"""What a restored backup cannot know: which of the targets that were due since then are out already.
+
+Until people have been asked, a trigger refuses whoever would take a target: deploy/fence.sql puts it up.
+"""
 
 from uuid import UUID
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, or_, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.domain.errors import ErrorCode
@@ -12,7 +15,23 @@ from services.queries.drafting import UNPREPARED
 
 MESSAGE = "Crier was restored from a backup and cannot tell whether this post went out meanwhile."
 
+_IS_FENCED = text("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'refuse_until_restored')")
+_LIFT_FENCE = (
+    text("DROP TRIGGER IF EXISTS refuse_until_restored ON post_targets"),
+    text("DROP FUNCTION IF EXISTS refuse_until_restored()"),
+)
 _MOVING = (TargetStatus.SCHEDULED, TargetStatus.RETRYING, TargetStatus.PUBLISHING)
+
+
+async def is_fenced(c: AsyncConnection) -> bool:
+    """Whether the database was restored, and nothing of it may go out yet."""
+    return bool(await c.scalar(_IS_FENCED))
+
+
+async def lift_fence(c: AsyncConnection) -> None:
+    """From this transaction's commit on, workers may take targets."""
+    for statement in _LIFT_FENCE:
+        await c.execute(statement)
 
 
 async def doubt_due(c: AsyncConnection) -> list[UUID]:

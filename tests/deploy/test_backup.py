@@ -2,19 +2,21 @@
 
 import os
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.restoring import forget_redis, leave_to_people
 from services.domain.posts import TargetStatus
-from tests.rig import Rig, open_rig
+from tests.rig import KEY, Rig, open_rig
 
-DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+ROOT = Path(__file__).parent.parent.parent
+DEPLOY = ROOT / "deploy"
 
 
 async def tools_for(database_url: str) -> Path:
@@ -37,6 +39,20 @@ def run(script: str, dump: Path, *, url: str, tools: Path) -> subprocess.Complet
     )
 
 
+def crier(command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """One of Crier's commands, as an operator types it."""
+    environment = {"PATH": os.environ["PATH"], "SECRET_KEYS": KEY, "LOG_FORMAT": "json", **settings}
+    return subprocess.run(
+        [sys.executable, "-m", "app", command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
 async def counts(url: str) -> dict[str, int]:
     """How many rows each table has."""
     engine = create_async_engine(url)
@@ -52,7 +68,8 @@ async def counts(url: str) -> dict[str, int]:
 async def test_a_backup_is_restored_and_publishing_goes_on(
     rig: Rig, empty_database_url: str, redis: Redis, tmp_path: Path
 ) -> None:
-    """Everything is there again; what came due after the backup, and went out, waits for its person."""
+    """Everything is there again; what came due after the backup, and went out, waits for its person. Until that is so,
+    no process starts, and a worker that runs already (its database was replaced under it) takes nothing."""
     ada = await rig.add_user()
     account = await rig.add_account(ada)
     out = await rig.schedule_due(ada, account, caption="Out before the backup")
@@ -79,10 +96,21 @@ async def test_a_backup_is_restored_and_publishing_goes_on(
 
     await redis.set("crier:cache:newer", "than the backup")
     await redis.set("another:application", "keeps this")
+    servers = {"DATABASE_URL": empty_database_url, "REDIS_URL": redis_url, "DATA_DIR": str(tmp_path)}
     again = open_rig(rig.sandbox, database_url=empty_database_url, redis_url=redis_url, folder=tmp_path)
     async with again as other:
-        await forget_redis(other.container.backends.gate)
-        assert await leave_to_people(other.container.backends.transactions) == 1
+        for command in ("worker", "serve"):
+            refused = crier(command, **servers)
+            assert (refused.returncode, "run `python -m app restored` before" in refused.stderr) == (2, True), refused
+        assert await other.is_due()
+        with pytest.raises(DBAPIError, match="restored from a backup"):
+            await other.publish()
+        with pytest.raises(DBAPIError, match="restored from a backup"):
+            await other.rescue()
+        assert (await other.target(meanwhile)).status is TargetStatus.SCHEDULED
+
+        followed = crier("restored", **servers)
+        assert (followed.returncode, followed.stdout.split(" ")[0]) == (0, "1"), followed
         assert await redis.keys("crier:cache:*") == []
         assert await redis.get("another:application") == b"keeps this"
 
@@ -94,6 +122,24 @@ async def test_a_backup_is_restored_and_publishing_goes_on(
         assert (await other.target(later)).status is TargetStatus.PUBLISHED
     shown = sorted(one["caption"] for one in rig.seen(account))
     assert shown == ["Out after the backup", "Out before the backup", "Still to come"]
+
+
+async def test_a_backup_of_a_database_behind_the_fence_is_restored_too(
+    database_url: str, empty_database_url: str, tmp_path: Path
+) -> None:
+    """Restored, not followed, backed up again: the fence that the backup brings is no reason to fail."""
+    tools = await tools_for(database_url)
+    first, second = tmp_path / "first.dump", tmp_path / "second.dump"
+    assert run("backup.sh", first, url=database_url, tools=tools).returncode == 0
+    assert run("restore.sh", first, url=empty_database_url, tools=tools).returncode == 0
+    assert run("backup.sh", second, url=empty_database_url, tools=tools).returncode == 0
+    engine = create_async_engine(empty_database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+    await engine.dispose()
+    again = run("restore.sh", second, url=empty_database_url, tools=tools)
+    assert again.returncode == 0, again.stderr
 
 
 async def test_a_database_that_is_in_use_is_not_restored_over(database_url: str, tmp_path: Path) -> None:
