@@ -176,6 +176,9 @@ async def test_a_breaker_is_opened_and_closed_by_keyboard_after_a_question(
         await page.keyboard.press("Enter")
         await expect(card.locator(".badge")).to_contain_text("Open")
         assert breaker_state(run) == "OPEN"
+        await expect(card).to_contain_text("Opened by handDemo Admin")
+        await expect(card).to_contain_text("opened by Demo Admin")
+        await expect(page.get_by_role("region", name="Health")).to_contain_text("youtube-api OPEN by hand")
         await page.get_by_role("button", name="Close the breaker of YouTube").click()
         await page.get_by_role("dialog").get_by_role("button", name="Close").click()
         await expect(card.locator(".badge")).to_contain_text("Closed")

@@ -1,12 +1,13 @@
 // The circuit breakers, and the three things an operator may do to one.
 import { useContext } from 'preact/hooks';
 import { act } from './graphql.js';
-import { Session } from './live.js';
+import { Session, useLive } from './live.js';
 import { Ago, Answer, Ask, Badge, Panel, Stale } from './parts.jsx';
 import CLOSE from './queries/CloseBreaker.graphql';
 import OPEN from './queries/OpenBreaker.graphql';
+import OPERATORS from './queries/Operators.graphql';
 import RESET from './queries/ResetBreaker.graphql';
-import { describe, PLATFORMS, shortId, shortIds } from './words.js';
+import { describe, findUsers, nameUsers, PLATFORMS } from './words.js';
 
 const MOVES = [
   [
@@ -23,13 +24,14 @@ const MOVES = [
 const platformOf = (name) => PLATFORMS[name.replace('-api', '').toUpperCase()] ?? name;
 
 export function Breakers({ live }) {
+  const names = useOperators(live.data?.circuitBreakers ?? []);
   return (
     <Panel title="Circuit breakers" wide>
       <Answer live={live} field="circuitBreakers">
         {(breakers) => (
           <ul class="cards">
             {breakers.map((breaker) => (
-              <Breaker key={breaker.name} breaker={breaker} live={live} />
+              <Breaker key={breaker.name} breaker={breaker} names={names} live={live} />
             ))}
           </ul>
         )}
@@ -38,7 +40,14 @@ export function Breakers({ live }) {
   );
 }
 
-function Breaker({ breaker, live }) {
+// The names of those who moved a breaker by hand; its past knows their ids.
+function useOperators(breakers) {
+  const told = breakers.flatMap((breaker) => [breaker.forcedBy, ...breaker.lastTransitions.map(({ reason }) => reason)]);
+  const live = useLive(OPERATORS, { seconds: 30, variables: { ids: findUsers(told) } });
+  return Object.fromEntries((live.data?.nodes ?? []).filter(Boolean).map(({ id, name }) => [id, name]));
+}
+
+function Breaker({ breaker, names, live }) {
   const { apiKey } = useContext(Session);
   const title = platformOf(breaker.name);
   return (
@@ -52,7 +61,7 @@ function Breaker({ breaker, live }) {
           <Badge state={breaker.state} />
         </span>
       </header>
-      <Facts breaker={breaker} now={live.servedAt} />
+      <Facts breaker={breaker} names={names} now={live.servedAt} />
       <div class="actions">
         {MOVES.map(([move, mutation, tone, meaning, pointless]) => (
           <Ask
@@ -75,7 +84,7 @@ function Breaker({ breaker, live }) {
   );
 }
 
-function Facts({ breaker, now }) {
+function Facts({ breaker, names, now }) {
   return (
     <dl class="facts">
       <div>
@@ -103,9 +112,7 @@ function Facts({ breaker, now }) {
       {breaker.forcedBy && (
         <div>
           <dt>Opened by hand</dt>
-          <dd class="mono" title={breaker.forcedBy}>
-            {shortId(breaker.forcedBy)}
-          </dd>
+          <dd title={breaker.forcedBy}>{nameUsers(breaker.forcedBy, names)}</dd>
         </div>
       )}
       {breaker.lastTransitions.slice(0, 2).map((change) => (
@@ -114,9 +121,10 @@ function Facts({ breaker, now }) {
             <Ago at={change.at} now={now} />
           </dt>
           <dd>
-            {describe(change.from).label} → {describe(change.to).label}
+            {change.from !== change.to && `${describe(change.from).label} → `}
+            {describe(change.to).label}
             <small class="quiet" title={change.reason}>
-              {shortIds(change.reason)}
+              {nameUsers(change.reason, names)}
             </small>
           </dd>
         </div>

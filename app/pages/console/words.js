@@ -44,8 +44,10 @@ export function span(seconds) {
 // `worker_0199a3c2…` is enough to tell one from another.
 export const shortId = (id) => (id.length > 16 ? `${id.slice(0, id.indexOf('_') + 9)}…` : id);
 
-// The same for each id in a sentence.
-export const shortIds = (text) => text?.replace(/[a-z]+_[0-9a-f]{32}/g, shortId);
+// People in a sentence: by name where it is known.
+const USER = /user_[0-9a-f]{32}/g;
+export const findUsers = (texts) => [...new Set(texts.flatMap((text) => text?.match(USER) ?? []))].sort();
+export const nameUsers = (text, names) => text?.replace(USER, (id) => names[id] ?? shortId(id));
 
 export const PLATFORMS = { INSTAGRAM: 'Instagram', FACEBOOK: 'Facebook', YOUTUBE: 'YouTube' };
 
