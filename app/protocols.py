@@ -8,6 +8,7 @@ yet, and a request that lies unread in the kernel would be lost with it.
 """
 
 import asyncio
+import re
 import select
 from typing import Any
 
@@ -35,7 +36,12 @@ to take more than three, and who has connected is about to ask."""
 LAST_WORD = 0.5
 """The same for a connection that was kept after an answer: there clients know that it may end at any time."""
 
+_HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
+"""What an authority consists of, by RFC 3986; whether there is such a host is up to who asks for it."""
+
 _TOO_LONG = {RequestLineTooLong: 414, HeaderLineTooLong: 431, TooManyHeaders: 431}
+
+_NOT_TEXT = 1007
 
 _LINGER = 1.0
 """Seconds that a refused connection is still read, into nothing."""
@@ -117,7 +123,12 @@ class CarefulHttp(HttpToolsProtocol):
             raise ValueError("the headers are too long")
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The head is whole; it says which host is meant, and none but HTTP/1.0 may leave that out."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        fewest = 0 if self.parser.get_http_version() == "1.0" else 1
+        if not fewest <= len(hosts) <= 1 or not all(map(_HOST.fullmatch, hosts)):
+            self._refusal = BadRequest("A request says in one `Host` header which host it is for.")
+            raise ValueError("no host, or several")
         self._end_head()
         super().on_headers_complete()
         if self._is_last and self.cycle is not None:
@@ -244,6 +255,16 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
             self.transport.write(refusal_bytes(refusal, is_production=self.config.is_production))
             self.transport.close()
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand a whole message on; text that is not UTF-8 ends the socket, of which the log need not tell a story."""
+        self.frames = [b"".join(self.frames)]
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_text(self.frames[0]):
+            self.frames = []
+            self.conn.send_close(_NOT_TEXT)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
     def handle_connect(self, event: Request) -> None:
         """Accept the handshake, or say in our words why not."""
         accept = self.conn.accept
@@ -264,6 +285,14 @@ class CarefulWebSocket(WebSocketsSansIOProtocol):
                 headers[name] = answer.headers[name]
         headers["Connection"] = "close"
         return Answer(answer.status_code, answer.reason_phrase, headers, bytes(response.body))
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _has_unread(transport: asyncio.Transport) -> bool:

@@ -159,7 +159,9 @@ class _Wishes(Visitor):
 
     def enter_string_value(self, node: StringValueNode, _key: Any, parent: Any, _path: Any, ancestors: Any) -> Any:
         """Ids where ids stand: in the input. A cursor below it may read the same by chance, and stays what it is."""
-        name = next((one.name.value for one in (parent, *reversed(ancestors)) if isinstance(one, ObjectFieldNode)), None)
+        name = next(
+            (one.name.value for one in (parent, *reversed(ancestors)) if isinstance(one, ObjectFieldNode)), None
+        )
         if node.value != "?" or name is None:
             return None
         of_posts = "acct_" if self._root == "disconnectAccount" else "post_"

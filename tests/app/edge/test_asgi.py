@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,11 +14,13 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from websockets.asyncio.client import connect
 
+from app import api as served
 from app.asgi import create_app
 from app.auth import Authenticator
 from app.graphiql import GraphiQL
 from app.metrics import Metrics
 from app.options import EdgeOptions
+from app.settings import Environment
 from app.streams import OpenStreams
 from schema.build import build_schema
 from schema.documents import DocumentCache, DocumentLimits
@@ -28,6 +30,7 @@ from schema.extensions.subscription_slots import SubscriptionCounts
 from services.backends.database import Database
 from services.domain.viewers import Role, Scope
 from tests.graphql_api import Api, account_id, in_hours, open_api
+from tests.rig import Rig
 
 Serve = Callable[[ASGIApp], Awaitable[str]]
 MakeKey = Callable[..., Awaitable[str]]
@@ -213,3 +216,31 @@ async def test_operator_scope_is_needed_for_operators_fields(whole: Whole, a_key
         assert ("errors" not in answer) is is_allowed
         if not is_allowed:
             assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+PRYING: dict[str, dict[str, Any]] = {
+    "all types": {"query": "{ __schema { types { name } } }"},
+    "one type": {"query": '{ __type(name: "Post") { fields { name } } }'},
+    "a field": {"query": "{ healt { status } }"},
+    "a variable": {
+        "query": "query ($o: PostOrder!) { posts(orderBy: $o) { totalCount } }",
+        "variables": {"o": "CREATED"},
+    },
+}
+"""What somebody asks who does not know the schema; the right names are in what a developer is answered."""
+
+
+@pytest.mark.parametrize("environment", Environment)
+async def test_schema_is_told_to_developers_and_not_in_production(rig: Rig, environment: Environment) -> None:
+    """Neither when asked for, nor by the names that stand beside a wrong one; and only there is TLS insisted on."""
+    settings = rig.container.settings.model_copy(update={"environment": environment})
+    told = {}
+    async with served.open_api(replace(rig.container, settings=settings)) as api:
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            for what, body in PRYING.items():
+                answer = await http.post("/graphql", json=body)
+                told[what] = any(word in answer.text for word in ("PostTarget", "caption", "health", "CREATED_AT"))
+    is_open = environment is Environment.DEVELOPMENT
+    assert told == dict.fromkeys(PRYING, is_open)
+    assert ("strict-transport-security" in answer.headers) is not is_open

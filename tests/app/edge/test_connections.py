@@ -77,19 +77,39 @@ async def running(edge: Edge) -> RunningEdge:
         (b"GET / HTTP/1.1\r\nHost: x\r\nA B: c\r\n\r\n", 400),
         (b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400),
         (b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /works HTTP/1.1\r\n\r\n", 400),
+        (b"GET /works HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        (b"GET /works HTTP/1.1\r\nHost: a/b c\r\n\r\n", 400),
+        (b"GET /works HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"GET /" + b"a" * MOST_URL_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"GET /?" + b"a" * 10 * MOST_HEAD_BYTES, 414),
         (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"a" * MOST_HEAD_BYTES + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * (MOST_HEAD_BYTES // 5) + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"a" * 10 * MOST_HEAD_BYTES, 431),
     ],
-    ids=range(11),
+    ids=range(15),
 )
 async def test_what_is_no_request_is_refused_with_a_code(running: RunningEdge, sent: bytes, status: int) -> None:
     """As GraphQL JSON under safe headers, like every other refusal; then the connection is closed."""
     async with connected(running.origin) as line:
         line.writer.write(sent)
         assert await line.refusal() == (status, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.0",
+        b"HTTP/1.1\r\nHost:",
+        b"HTTP/1.1\r\nHost: [::1]:8000",
+        b"HTTP/1.1\r\nhOST: crier-api.example_net:80",
+    ],
+)
+async def test_host_is_named_in_every_way_there_is(running: RunningEdge, head: bytes) -> None:
+    """By no name, an address, a service's name with an underscore; HTTP/1.0 knew no hosts yet."""
+    async with connected(running.origin) as line:
+        line.writer.write(b"GET /works " + head + b"\r\n\r\n")
+        assert (await line.answer())[0] == 200
 
 
 async def test_longest_head_that_is_allowed_is_served(running: RunningEdge) -> None:
@@ -172,12 +192,13 @@ HANDSHAKE = (
         (HANDSHAKE.replace(b"Version: 13", b"Version: 7") % (b"/graphql", b""), 400, "BAD_REQUEST"),
         (HANDSHAKE % (b"/graphql", b"Origin: https://evil.example\r\n"), 403, "FORBIDDEN"),
         (HANDSHAKE % (b"/nowhere", b""), 403, "FORBIDDEN"),
+        (HANDSHAKE.replace(b"Host: x\r\n", b"") % (b"/graphql", b""), 400, "BAD_REQUEST"),
         (HANDSHAKE.replace(b"GET", b"POST") % (b"/graphql", b"Content-Length: 2\r\n"), 400, "BAD_REQUEST"),
         (HANDSHAKE % (b"/graphql?" + b"a" * 9_000, b""), 414, "BAD_REQUEST"),
         (HANDSHAKE % (b"/graphql", b"X-Long: " + b"a" * 9_000 + b"\r\n"), 431, "BAD_REQUEST"),
         (HANDSHAKE % (b"/graphql", b"X-Many: a\r\n" * 200), 431, "BAD_REQUEST"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 async def test_handshake_that_fails_is_refused_with_a_code(
     running: RunningEdge, sent: bytes, status: int, code: str

@@ -218,6 +218,44 @@ async def test_large_message_closes_with_1009(edge: Edge) -> None:
         assert (await socket.end())[0] == 1009
 
 
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\x82\0\0\0\0\xff\xfe", 1007),
+        (b"\x01\x81\0\0\0\0\xc3\x80\x81\0\0\0\0\x28", 1007),
+        (b"\x81\x02{}", 1002),
+        (b"\xf1\x82\0\0\0\0{}", 1002),
+        (b"\x83\x80\0\0\0\0", 1002),
+        (b"\x80\x80\0\0\0\0", 1002),
+        (b"\x89\xfe\0\x7e\0\0\0\0" + bytes(126), 1002),
+        (b"\x81\xff" + (1 << 21).to_bytes(8, "big") + bytes(4), 1009),
+    ],
+    ids=[
+        "no text",
+        "no text in pieces",
+        "unmasked",
+        "reserved bits",
+        "unknown kind",
+        "no beginning",
+        "long ping",
+        "huge",
+    ],
+)
+async def test_frame_that_is_none_closes_with_the_code_of_websockets(
+    running: RunningEdge, logged: Any, caplog: pytest.LogCaptureFixture, frame: bytes, code: int
+) -> None:
+    """And fills no log: whoever can reach the socket may send them, as many as they like."""
+    async with opened(running) as socket:
+        await socket.start()
+        await socket.subscribe("subscription {forever}")
+        socket.connection.transport.write(frame)
+        assert (await socket.end())[0] == code
+    while len(running.edge.streams):
+        await asyncio.sleep(0.01)
+    assert [event for event in logged if event["log_level"] in ("warning", "error")] == []
+    assert caplog.records == []
+
+
 async def test_foreign_origin_is_refused_unless_configured(edge: Edge) -> None:
     """A page elsewhere cannot open a socket in somebody's browser."""
     running = await edge()
