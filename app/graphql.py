@@ -132,7 +132,7 @@ class GraphQLView(GraphQL[Any, None]):
         correlation_id: str = request.state.correlation_id
         media_type = PLAIN_JSON
         try:
-            media_type = choose_media_type(request.headers.get("accept"))
+            media_type = choose_media_type(", ".join(request.headers.getlist("accept")))
             time_asked = read_time_asked(request.headers.get("x-request-timeout"))
             viewer = await self.authenticator.identify(request.headers.get("authorization"), address_of(request))
             asked = await read_request(

@@ -17,6 +17,10 @@ _OFFERED = (GRAPHQL_JSON, PLAIN_JSON, EVENT_STREAM)
 """In our own order of preference, which decides where the client has none."""
 
 
+_MOST_RANGES = 50
+"""Browsers name ten at most. The rest of a longer list is not read: it could take longer than any document."""
+
+
 class _Wanted(NamedTuple):
     """One range of an `Accept` header."""
 
@@ -39,11 +43,12 @@ class _Wanted(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def choose_media_type(accept: str | None) -> str:
+def choose_media_type(accept: str) -> str:
     """The best of what is offered; without a header, what the specification says. Raises BadRequest (406)."""
-    if accept is None or not accept.strip():
+    if not accept.strip():
         return GRAPHQL_JSON
-    wanted = [_read_range(text, position) for position, text in enumerate(accept.split(","))]
+    ranges = accept.split(",", _MOST_RANGES)[:_MOST_RANGES]
+    wanted = [_read_range(text, position) for position, text in enumerate(ranges)]
     best: tuple[float, int, int] | None = None
     chosen = ""
     for media_type in _OFFERED:

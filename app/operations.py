@@ -99,8 +99,9 @@ def _read_query_string(request: Request) -> OperationRequest:
 
 
 def _check_content_type(header: str | None) -> None:
-    charset = (header or "").lower().partition("charset=")[2].strip(' "')
-    if _media_type(header) != "application/json" or charset not in ("", "utf-8", "utf8"):
+    parameters = (part.partition("=") for part in (header or "").lower().split(";")[1:])
+    charsets = {value.strip(' "') for name, _, value in parameters if name.strip() == "charset"}
+    if _media_type(header) != "application/json" or not charsets <= {"utf-8", "utf8"}:
         raise BadRequest(
             "The body must be `Content-Type: application/json` in UTF-8.",
             status=415,

@@ -17,8 +17,8 @@ def find_fault(message: object) -> str | None:
         return f"A `{kind}` message has a non-empty string `id`"
     if kind == "subscribe":
         return _find_fault_in_operation(message.get("payload"))
-    if "payload" in message and kind != "complete" and not isinstance(message["payload"], dict):
-        return f"The `payload` of a `{kind}` message is an object"
+    if kind != "complete" and not isinstance(message.get("payload"), (dict, type(None))):
+        return f"The `payload` of a `{kind}` message is an object, null or left out"
     return None
 
 

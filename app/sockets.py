@@ -156,6 +156,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketSession, None]):
         if fault is not None:
             await self.websocket.close(_MALFORMED, fault)
             return
+        if message.get("payload", ...) is None:
+            del message["payload"]  # clients with types write what they leave out as null
         await super().handle_message(message)
 
     async def handle_connection_init(self, message: Any) -> None:

@@ -82,7 +82,8 @@ async def test_should_forbid_with_the_relevant_status_and_not_by_what_is_asked(r
 
 async def test_must_assume_utf8_where_no_charset_is_given(running: RunningEdge) -> None:
     """In what is sent, and in what is accepted; a charset that is UTF-8 by name is the same."""
-    for content_type in (JSON, f"{JSON}; charset=utf-8", f'{JSON};charset="UTF-8"'):
+    for more in ("", "; charset=utf-8", ';charset="UTF-8"', "; charset=utf-8; profile=x", "; x-charset=latin-1"):
+        content_type = f"{JSON}{more}"
         body = '{"query": "query ($w: Picky!) {picky(value: $w)}", "variables": {"w": "é😀"}}'
         answer = await post(running, body.encode(), **{"Content-Type": content_type})
         assert "é😀" in answer.content.decode("utf-8")
@@ -195,6 +196,21 @@ async def test_must_respect_accept_and_answer_in_the_best_media_type_that_there_
     ):
         answer = await post(running, {"query": "{quick}"}, accept)
         assert answer.headers["content-type"] == f"{given}; charset=utf-8", accept
+
+
+async def test_accept_in_several_lines_is_one_list(running: RunningEdge) -> None:
+    """As RFC 9110 has it of every list."""
+    for lines, given in ((("text/html", JSON), JSON), ((f"{JSON};q=0.1", GRAPHQL), GRAPHQL)):
+        headers = [("X-Crier-Client", "test"), *(("Accept", line) for line in lines)]
+        answer = await running.http.get("/graphql?query={quick}", headers=headers)
+        assert answer.headers["content-type"] == f"{given}; charset=utf-8", lines
+
+
+async def test_accept_is_read_up_to_its_fiftieth_range(running: RunningEdge) -> None:
+    """A head is full of them before anybody is known who could be held to a budget."""
+    for others, status in ((49, 200), (50, 406), (10_000, 406)):
+        accept = ",".join(["x/y"] * others + [JSON])[:30_000]
+        assert (await post(running, {"query": "{quick}"}, accept)).status_code == status
 
 
 async def test_should_answer_406_and_stop_where_no_media_type_is_accepted(

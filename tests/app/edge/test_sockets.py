@@ -147,12 +147,24 @@ async def test_malformed_message_closes_with_4400(running: RunningEdge, logged: 
     assert not [event for event in logged if event["log_level"] == "error"]
 
 
-@pytest.mark.parametrize("payload", [1, [], "x", None])
+@pytest.mark.parametrize("payload", [1, [], "x", False, 0, ""])
 async def test_malformed_connection_init_closes_with_4400(running: RunningEdge, payload: Any) -> None:
-    """Its payload is an object or absent."""
+    """Its payload is an object, null or absent."""
     async with opened(running) as socket:
         await socket.say(type="connection_init", payload=payload)
         assert (await socket.end())[0] == 4400
+
+
+async def test_payload_of_null_is_as_if_left_out(running: RunningEdge) -> None:
+    """As the protocol's own server has it: whoever writes messages from types sends what is not there as null."""
+    async with opened(running) as socket:
+        await socket.say(type="connection_init", payload=None)
+        assert await socket.hear() == {"type": "connection_ack"}
+        await socket.say(type="pong", payload=None)
+        await socket.say(type="ping", payload=None)
+        assert await socket.hear() == {"type": "pong"}
+        await socket.subscribe("{quick}", variables=None, operationName=None, extensions=None)
+        assert (await socket.hear_all())[0]["payload"] == {"data": {"quick": "done"}}
 
 
 async def test_nothing_that_follows_a_malformed_message_is_run(running: RunningEdge) -> None:
