@@ -1,7 +1,7 @@
-"""HTTP and WebSocket connections as uvicorn reads them, made careful.
+"""HTTP connections as uvicorn reads them, made careful; `app.socket_protocol` has the sockets they may become.
 
 The head of a request has to be whole in time and may not be long, whoever sends it; and what never becomes a request
-(no HTTP at all, a broken handshake) is refused as everything else is: GraphQL JSON with a code, under safe headers.
+is refused as everything else is: GraphQL JSON with a code, under safe headers.
 
 A server that goes answers what has reached it: uvicorn would close every connection on which it has read no request
 yet, and a request that lies unread in the kernel would be lost with it.
@@ -15,15 +15,11 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.datastructures import Headers
-from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
-from websockets.http11 import Request
-from websockets.http11 import Response as Answer
 
 from app.faults import BadRequest
-from app.refusals import refusal_bytes, refusal_response
-from app.stalling import STALL_PATIENCE, TOO_SLOW, Stall
+from app.refusals import refusal_bytes
+from app.socket_protocol import CarefulWebSocket
+from app.stalling import LINGER, STALL_PATIENCE, Stall
 
 MOST_URL_BYTES = 16_384
 MOST_HEAD_BYTES = 32_768
@@ -39,12 +35,6 @@ LAST_WORD = 0.5
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
 """What an authority consists of, by RFC 3986; whether there is such a host is up to who asks for it."""
 
-_TOO_LONG = {RequestLineTooLong: 414, HeaderLineTooLong: 431, TooManyHeaders: 431}
-
-_NOT_TEXT = 1007
-
-_LINGER = 1.0
-"""Seconds that a refused connection is still read, into nothing."""
 _LOOK_AGAIN = 0.02
 
 
@@ -202,97 +192,7 @@ class CarefulHttp(HttpToolsProtocol):
         # Closing over what the client still sends would take the answer from it: it is read to the end for a moment.
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self.loop.call_later(_LINGER, self.transport.close)
-
-
-class CarefulWebSocket(WebSocketsSansIOProtocol):
-    """One socket; a handshake that is none is answered as HTTP."""
-
-    config: CarefulConfig
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._stall = Stall(self.loop, self.config.stall_patience)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is waited for any more."""
-        self._stall.end()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The client takes nothing more for now; what it subscribed to waits, and is told it as it stands by then."""
-        super().pause_writing()
-        self._stall.begin(self._give_up)
-
-    def resume_writing(self) -> None:
-        """It took some."""
-        self._stall.end()
-        super().resume_writing()
-
-    def _give_up(self) -> None:
-        """End what runs for the socket. Whether the client ever reads the reason is up to it, for a moment longer."""
-        if not self.close_sent and self.handshake_complete:
-            self.conn.send_close(TOO_SLOW, "Too slow")
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": TOO_SLOW})
-        self.disconnected = True
-        self.writable.set()
-        self.loop.call_later(_LINGER, self.transport.abort)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A handshake is expected; it comes too late where the server goes."""
-        super().connection_made(transport)
-        if self.config.is_going:
-            self.loop.call_later(self.config.first_word, self.shutdown)
-
-    def data_received(self, data: bytes) -> None:
-        """Read on; what is no handshake at all never becomes an event, and would be left waiting for ever."""
-        super().data_received(data)
-        if self.conn.handshake_exc is not None and not self.transport.is_closing():
-            status = next((code for kind, code in _TOO_LONG.items() if isinstance(self.conn.handshake_exc, kind)), 400)
-            refusal = BadRequest("This is not a WebSocket handshake.", status=status)
-            self.transport.write(refusal_bytes(refusal, is_production=self.config.is_production))
-            self.transport.close()
-
-    def send_receive_event_to_app(self) -> None:
-        """Hand a whole message on; text that is not UTF-8 ends the socket, of which the log need not tell a story."""
-        self.frames = [b"".join(self.frames)]
-        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_text(self.frames[0]):
-            self.frames = []
-            self.conn.send_close(_NOT_TEXT)
-            self.handle_parser_exception()
-            return
-        super().send_receive_event_to_app()
-
-    def handle_connect(self, event: Request) -> None:
-        """Accept the handshake, or say in our words why not."""
-        accept = self.conn.accept
-
-        def accept_or_explain(request: Request) -> Answer:
-            answer = accept(request)
-            return answer if answer.status_code == 101 else self._explain(answer)
-
-        self.conn.accept = accept_or_explain  # type: ignore[method-assign]  # of this one connection
-        super().handle_connect(event)
-
-    def _explain(self, answer: Answer) -> Answer:
-        refusal = BadRequest("This is not a WebSocket handshake.", status=answer.status_code)
-        response = refusal_response(refusal, is_production=self.config.is_production)
-        headers = Headers((name.decode(), value.decode()) for name, value in response.raw_headers)
-        for name in ("Upgrade", "Sec-WebSocket-Version"):
-            if name in answer.headers:
-                headers[name] = answer.headers[name]
-        headers["Connection"] = "close"
-        return Answer(answer.status_code, answer.reason_phrase, headers, bytes(response.body))
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+        self.loop.call_later(LINGER, self.transport.close)
 
 
 def _has_unread(transport: asyncio.Transport) -> bool:

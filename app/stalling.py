@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 STALL_PATIENCE = 20.0
 """Seconds in which who is being sent something has to take some of it."""
+LINGER = 1.0
+"""Seconds that a connection is still read, into nothing, once it was given up: what it was told may yet be taken."""
 TOO_SLOW = 4413
 """The code with which a socket is closed whose client does not read."""
 
