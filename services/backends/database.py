@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.backends.connector import Connector
 from services.backends.deadline import current_deadline, time_left
 from services.backends.faults import CommitUnknown, DatabaseAway, meaning_of, told_plainly
+from services.backends.spares import Spare, Spares
 from services.backends.statements import HEADROOM, BoundedConnection, driver_of
 from services.domain.errors import Overloaded, TimedOut
 from services.domain.health import PoolUsage
@@ -87,6 +88,7 @@ class Database:
         self._waited = 0.0
         self._refused = 0
         self._in_use = 0
+        self._spares = Spares()
         self._mending: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -108,6 +110,7 @@ class Database:
         """Close all connections; those that are being mended are waited for."""
         if self._mending:
             await asyncio.wait(self._mending)
+        await self._spares.close()
         await self._engine.dispose()
 
     def usage(self) -> PoolUsage:
@@ -132,21 +135,27 @@ class Database:
         Raises Overloaded, TimedOut or DatabaseAway; other errors of statements stay SQLAlchemy's.
         """
         with told_plainly():
-            connection, driver = await self._check_out()
+            spare = await self._check_out()
             try:
-                yield connection
+                yield spare.connection
             finally:
-                await self._give_back(connection, driver)
+                await self._give_back(spare)
 
     async def read_value(self, sql: str, values: Sequence[Any]) -> Any:
         """The value that a finished statement gives, None where there is no row: straight from the driver, for what
         SQLAlchemy does for statements and rows in general takes longer than all else. Raises what `connect` raises."""
         with told_plainly():
-            connection, driver = await self._check_out()
+            spare = await self._check_out()
             try:
-                return await driver.fetchval(sql, *values)
-            finally:
-                await self._give_back(connection, driver)
+                value = await spare.driver.fetchval(sql, *values)
+            except BaseException:
+                await self._give_back(spare)
+                raise
+            if self._spares.keep(spare):
+                self._free_slot()
+            else:
+                await self._give_back(spare)
+            return value
 
     @asynccontextmanager
     async def begin(
@@ -166,18 +175,18 @@ class Database:
         the cancellation then follows. Raises what `connect` raises, and Contended or CommitUnknown.
         """
         with told_plainly():
-            connection, driver = await self._check_out()
+            spare = await self._check_out()
             try:
                 try:
-                    await _send_begin(driver, self._begin_command(isolation, read_only) + _locking(locks))
-                    yield connection
+                    await _send_begin(spare.driver, self._begin_command(isolation, read_only) + _locking(locks))
+                    yield spare.connection
                     time_left(_COMMIT_PATIENCE, headroom=HEADROOM)
                 except BaseException:
-                    await _roll_back(driver)
+                    await _roll_back(spare.driver)
                     raise
-                await _commit(driver, on_committed)
+                await _commit(spare.driver, on_committed)
             finally:
-                await self._give_back(connection, driver)
+                await self._give_back(spare)
 
     def _begin_command(self, isolation: Isolation, read_only: bool) -> str:
         """BEGIN and the limits in one message: the deadline costs no round trip of its own."""
@@ -186,15 +195,26 @@ class Database:
         mode = "READ ONLY" if read_only else "READ WRITE"
         return f"BEGIN ISOLATION LEVEL {isolation} {mode}{self._connector.limits_in_transaction(left)}"
 
-    async def _check_out(self) -> tuple[AsyncConnection, BoundedConnection]:
+    async def _check_out(self) -> Spare:
         await self._admit()
         try:
-            connection = await self._engine.connect()
+            spare = await self._take_spare()
+            if spare is None:
+                connection = await self._engine.connect()
+                spare = Spare(connection, driver_of(connection), time.monotonic())
         except BaseException:
             self._slots.release()
             raise
         self._in_use += 1
-        return connection, driver_of(connection)
+        return spare
+
+    async def _take_spare(self) -> Spare | None:
+        while (spare := self._spares.take()) is not None:
+            if not spare.driver.is_closed():
+                return spare
+            await spare.connection.invalidate()
+            await spare.connection.close()
+        return None
 
     async def _admit(self) -> None:
         """Take one of the slots, waiting in line for a bounded time, unless the line is too long."""
@@ -219,11 +239,11 @@ class Database:
             self._waiting -= 1
             self._waited += time.monotonic() - began
 
-    async def _give_back(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
-        if not driver.is_suspect:
-            await self._release(connection)
+    async def _give_back(self, spare: Spare) -> None:
+        if not spare.driver.is_suspect:
+            await self._release(spare.connection)
             return
-        task = asyncio.create_task(self._mend(connection, driver), context=Context())
+        task = asyncio.create_task(self._mend(spare.connection, spare.driver), context=Context())
         self._mending.add(task)
         task.add_done_callback(self._mending.discard)
 
@@ -239,8 +259,11 @@ class Database:
         try:
             await connection.close()
         finally:
-            self._in_use -= 1
-            self._slots.release()
+            self._free_slot()
+
+    def _free_slot(self) -> None:
+        self._in_use -= 1
+        self._slots.release()
 
     async def _warm_up(self) -> None:
         """One connection shows what the server is, the others follow at once; all are held until the last is there."""

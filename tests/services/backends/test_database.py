@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.backends.database import Database, Isolation
@@ -14,7 +14,7 @@ from services.backends.deadline import deadline_in
 from services.backends.faults import Contended
 from services.backends.statements import tally_statements
 from services.domain.errors import Overloaded, TimedOut
-from tests.services.backends.watching import backends_of
+from tests.services.backends.watching import backends_of, eventually
 
 SOON = timedelta(milliseconds=120)
 SLEEP = text("SELECT pg_sleep(30)")
@@ -204,6 +204,24 @@ async def test_surplus_connections_close_when_a_burst_is_over(
     for _ in range(8):
         await ask()
     assert database.usage().size == 2
+
+
+async def test_reads_one_after_the_other_share_what_the_pool_gave_once(make_database: Any) -> None:
+    """As many as ran at the same time are out of the pool; once nobody reads any more, it has them all again."""
+    database: Database = await make_database(pool_min=1, pool_max=3)
+    given: list[object] = []
+    event.listen(database._engine.sync_engine, "checkout", lambda *details: given.append(details))
+
+    async def read(times: int) -> None:
+        for number in range(times):
+            assert await database.read_value("SELECT $1::int", (number,)) == number
+
+    await asyncio.gather(read(30), read(30))
+    async with database.connect() as connection:  # takes one of theirs
+        assert await connection.scalar(text("SELECT 1")) == 1
+    assert 1 <= len(given) <= 2
+    assert database.usage().in_use == 0
+    await eventually(lambda: database._engine.pool.checkedout() == 0)  # type: ignore[attr-defined] # it is a queue
 
 
 async def test_statements_and_rows_are_counted_per_operation(db: Database) -> None:
