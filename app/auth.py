@@ -5,7 +5,7 @@ No header is nobody, which is allowed here; a header that is not right is UNAUTH
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,8 +23,8 @@ from services.domain.errors import CrierError, Unauthenticated, Unproven
 from services.domain.viewers import Role, Scope, User, Viewer
 from services.queries.users import (
     StoredCredential,
-    find_credential,
-    find_user_by_subject,
+    find_credentials,
+    find_users_by_subject,
     list_operator_credentials,
     list_operators_by_subject,
     touch_credentials,
@@ -63,8 +63,8 @@ class Authenticator:
         self._database = database
         self._jwts = jwts
         self._now = now
-        self._keys = Remembered[UUID, StoredCredential](self._read_key, clock=clock)
-        self._subjects = Remembered[str, User](self._read_subject, clock=clock)
+        self._keys = Remembered[UUID, StoredCredential](self._read_keys, clock=clock)
+        self._subjects = Remembered[str, User](self._read_subjects, clock=clock)
         self._doorkeeper = doorkeeper
         self._touches = _Touches(database=database, now=now, clock=clock, every=touch_every)
         self._asking: asyncio.Task[None] | None = None
@@ -91,6 +91,8 @@ class Authenticator:
             self._asking.cancel()
             with suppress(asyncio.CancelledError):
                 await self._asking
+        await self._keys.close()
+        await self._subjects.close()
         await self._touches.write()
 
     async def ask_again(self) -> None:
@@ -139,17 +141,17 @@ class Authenticator:
             raise Unauthenticated("The token is not valid.")
         return Viewer(user, claims.scope, "jwt", claims.expires_at)
 
-    async def _read_key(self, key_id: UUID) -> StoredCredential | None:
+    async def _read_keys(self, key_ids: Sequence[UUID]) -> dict[UUID, StoredCredential]:
         async with self._database.connect() as connection:
-            return await find_credential(connection, key_id)
+            return await find_credentials(connection, key_ids)
 
     async def _read_operator_keys(self) -> dict[UUID, StoredCredential]:
         async with self._database.connect() as connection:
             return await list_operator_credentials(connection, self._now(), limit=_MOST_OPERATORS)
 
-    async def _read_subject(self, subject: str) -> User | None:
+    async def _read_subjects(self, subjects: Sequence[str]) -> dict[str, User]:
         async with self._database.connect() as connection:
-            return await find_user_by_subject(connection, subject)
+            return await find_users_by_subject(connection, subjects)
 
     async def _read_operators(self) -> dict[str, User]:
         async with self._database.connect() as connection:

@@ -6,16 +6,23 @@ same: a key may have been revoked just before, or by a process that still reache
 only if it was given within `stale_for` before the database was last heard on anything, and for `away_for` after that.
 `ask_again`, called once a minute, reads all who must not be locked out then, whether or not they were ever here, and
 keeps both from growing old unnoticed.
+
+Who comes again and again waits for no word: in the second half of the time that it holds, it is asked for anew, with
+those of all others who come at about the same time.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Generic, TypeVar
 
 from services.backends.deadline import deadline_in
+from services.backends.troubles import Trouble
 from services.domain.errors import Overloaded, TimedOut, Unavailable
 
 K = TypeVar("K")
@@ -26,6 +33,9 @@ _ASKED_AGAIN = 100
 """So many at a time of those that are no longer listed, those first that came last."""
 _PATIENCE = timedelta(seconds=1)
 """How long a new word is waited for where there is one that would do."""
+_GATHERED_FOR = 0.2
+"""Seconds for which keys are gathered to be asked for together."""
+_ASKED_TOGETHER = 1_000
 _DATABASE_TROUBLE = (Unavailable, TimedOut, Overloaded)
 
 
@@ -36,11 +46,12 @@ class _Memory(Generic[V]):
 
 
 class Remembered(Generic[K, V]):
-    """What `read` said of each key, absence included; the least used is forgotten first."""
+    """What `read` said of each key, absence included; the least used is forgotten first. It says nothing of the keys
+    that it does not know."""
 
     def __init__(
         self,
-        read: Callable[[K], Awaitable[V | None]],
+        read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
         *,
         clock: Callable[[], float] = time.monotonic,
         fresh_for: timedelta = timedelta(seconds=4),
@@ -54,19 +65,31 @@ class Remembered(Generic[K, V]):
         self._away_for = away_for.total_seconds()
         self._memories: OrderedDict[K, _Memory[V]] = OrderedDict()
         self._heard_at = float("-inf")
+        self._ahead: set[K] = set()
+        self._asking_ahead: asyncio.Task[None] | None = None
+        self._trouble = Trouble("auth.not_asked_ahead")
+
+    async def close(self) -> None:
+        """Ask for nothing more."""
+        if self._asking_ahead is not None:
+            self._asking_ahead.cancel()
+            await asyncio.wait({self._asking_ahead})
 
     async def get(self, key: K) -> V | None:
         """What was read of `key` a moment ago, or now. Raises what `read` raises where that is not to be believed."""
         memory = self._memories.get(key)
-        if memory is not None and self._clock() - memory.at < self._fresh_for:
+        age = float("inf") if memory is None else self._clock() - memory.at
+        if memory is not None and age < self._fresh_for:
             self._memories.move_to_end(key)
+            if memory.value is not None and age >= self._fresh_for / 2:
+                self._ask_ahead(key)
             return memory.value
         if memory is None or memory.value is None or not self._is_believed(memory):
-            value = await self._ask(key)
+            value = (await self._ask([key])).get(key)
         else:
             try:
                 with deadline_in(_PATIENCE):
-                    value = await self._ask(key)
+                    value = (await self._ask([key])).get(key)
             except _DATABASE_TROUBLE:
                 return memory.value
         self._memories.move_to_end(key)
@@ -83,14 +106,34 @@ class Remembered(Generic[K, V]):
 
         newest_first = list(reversed(self._memories.items()))
         ended = [key for key, memory in newest_first if memory.value is not None and is_listed(memory.value)]
-        for key in [key for key in ended if key not in listed][:_ASKED_AGAIN]:
-            await self._ask(key)
+        await self._ask([key for key in ended if key not in listed][:_ASKED_AGAIN])
 
-    async def _ask(self, key: K) -> V | None:
+    def _ask_ahead(self, key: K) -> None:
+        self._ahead.add(key)
+        if self._asking_ahead is None or self._asking_ahead.done():
+            self._asking_ahead = asyncio.create_task(self._keep_asking_ahead(), context=Context())
+
+    async def _keep_asking_ahead(self) -> None:
+        """Until nobody's word is about to grow old. Where that fails, whoever comes next asks for one's own."""
+        try:
+            while self._ahead:
+                await asyncio.sleep(_GATHERED_FOR)
+                keys = list(islice(self._ahead, _ASKED_TOGETHER))
+                with deadline_in(_PATIENCE):
+                    await self._ask(keys)
+                self._ahead.difference_update(keys)
+            self._trouble.end()
+        except Exception as error:
+            self._trouble.note(error)
+        finally:
+            self._ahead.clear()
+
+    async def _ask(self, keys: Sequence[K]) -> Mapping[K, V]:
         asked_at = self._clock()  # before the question: what was asked earlier must not look fresher
-        value = await self._read(key)
-        self._keep(key, value, asked_at)
-        return value
+        found = await self._read(keys)
+        for key in keys:
+            self._keep(key, found.get(key), asked_at)
+        return found
 
     def _keep(self, key: K, value: V | None, asked_at: float) -> None:
         self._memories[key] = _Memory(value, asked_at)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backends.statements import DirectStatement
@@ -21,7 +21,7 @@ NEWEST_FIRST = Keyset(USERS.c.id, None, True, lambda row: Place(row.id))
 _CREDENTIALS = select(
     KEYS.c.id.label("key_id"), KEYS.c.secret_hash, KEYS.c.scope, KEYS.c.expires_at, KEYS.c.revoked_at, USERS
 ).join(USERS, USERS.c.id == KEYS.c.user_id)
-_CREDENTIAL = DirectStatement(_CREDENTIALS.where(KEYS.c.id == bindparam("key_id")))
+_SOME_CREDENTIALS = DirectStatement(_CREDENTIALS.where(KEYS.c.id == any_(bindparam("key_ids", type_=ARRAY(Uuid)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +80,16 @@ async def count_users(c: AsyncConnection, *, wanted: UserFilter) -> int:
     return (await c.execute(select(func.count()).select_from(USERS).where(*_matching(wanted)))).scalar_one()
 
 
-async def find_user_by_subject(c: AsyncConnection, subject: str) -> User | None:
-    """The user whom a JWT's `sub` names."""
-    row = (await c.execute(select(USERS).where(USERS.c.subject == subject))).one_or_none()
-    return None if row is None else user_from(row._mapping)
+async def find_users_by_subject(c: AsyncConnection, subjects: Sequence[str]) -> dict[str, User]:
+    """The users whom the `sub` of JWTs names."""
+    statement = select(USERS).where(USERS.c.subject.in_(subjects))
+    return {row.subject: user_from(row._mapping) for row in await c.execute(statement)}
 
 
-async def find_credential(c: AsyncConnection, key_id: UUID) -> StoredCredential | None:
-    """An API key by its public half, revoked and expired ones included."""
-    for row in await _CREDENTIAL.fetch(c, key_id=key_id):
-        return _credential_from(dict(row))
-    return None
+async def find_credentials(c: AsyncConnection, key_ids: Sequence[UUID]) -> dict[UUID, StoredCredential]:
+    """API keys by their public half, revoked and expired ones included."""
+    rows = await _SOME_CREDENTIALS.fetch(c, key_ids=key_ids)
+    return {row["key_id"]: _credential_from(dict(row)) for row in rows}
 
 
 async def list_operator_credentials(c: AsyncConnection, now: datetime, *, limit: int) -> dict[UUID, StoredCredential]:

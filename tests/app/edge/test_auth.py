@@ -1,7 +1,7 @@
 """Who is asking, by API key."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,13 +10,16 @@ import pytest
 from sqlalchemy import text
 
 from app.auth import Authenticator
+from app.remembering import Remembered
 from services.backends.database import Database
+from services.backends.statements import tally_statements
 from services.domain.credentials import mint_api_key, read_api_key
 from services.domain.errors import Unauthenticated, Unavailable
 from services.domain.viewers import Role, Scope
 from services.queries.users import revoke_key
 from tests.app.edge.conftest import Edge
 from tests.faulty import FaultyNetwork, network_before_postgres, through
+from tests.services.backends.watching import eventually
 
 MakeKey = Callable[..., Awaitable[str]]
 
@@ -123,6 +126,70 @@ async def test_new_key_is_known_soon_after_it_was_not(
     await run_sql(database, "UPDATE api_keys SET revoked_at = NULL")
     clock.time += 4.1
     assert await authenticator.identify(header)
+
+
+async def test_who_keeps_coming_never_waits_for_the_database(
+    authenticator: Authenticator, database: Database, a_key: MakeKey, clock: Clock
+) -> None:
+    """The next word is there before the last is old, and is the database's: a key that was revoked ends even sooner."""
+    header = f"Bearer {await a_key()}"
+    assert await authenticator.identify(header)
+    for _ in range(5):
+        clock.time += 3
+        with tally_statements() as tally:
+            assert await authenticator.identify(header)
+        assert tally.statements == 0
+        await eventually(lambda: not authenticator._keys._ahead)
+
+    await run_sql(database, "UPDATE api_keys SET revoked_at = now()")
+    clock.time += 2
+    assert await authenticator.identify(header)
+    await eventually(lambda: not authenticator._keys._ahead)
+    with pytest.raises(Unauthenticated):
+        await authenticator.identify(header)
+    await authenticator.close()
+
+
+async def test_words_about_to_be_old_are_asked_for_together(clock: Clock) -> None:
+    """Three come at once in the second half of the time: one question. Who is not known is not asked for ahead."""
+    questions: list[list[str]] = []
+
+    async def read(keys: Sequence[str]) -> dict[str, int]:
+        questions.append(sorted(keys))
+        return {key: len(key) for key in keys if key != "nobody"}
+
+    remembered = Remembered[str, int](read, clock=clock)
+    names = ["a", "bb", "ccc", "nobody"]
+    for name in names:
+        await remembered.get(name)
+    del questions[:]
+    clock.time += 1.9
+    assert [await remembered.get(name) for name in names] == [1, 2, 3, None]
+    clock.time += 0.2
+    assert [await remembered.get(name) for name in names * 3] == [1, 2, 3, None] * 3
+    await eventually(lambda: not remembered._ahead)
+
+    assert questions == [["a", "bb", "ccc"]]
+
+
+async def test_question_ahead_that_fails_is_asked_again_by_who_needs_it(clock: Clock) -> None:
+    """Nobody hears of it who was not asking."""
+    fails = False
+
+    async def read(keys: Sequence[str]) -> dict[str, int]:
+        if fails:
+            raise Unavailable("The database is away.")
+        return dict.fromkeys(keys, 1)
+
+    remembered = Remembered[str, int](read, clock=clock)
+    await remembered.get("a")
+    fails = True
+    clock.time += 3
+    assert await remembered.get("a") == 1
+    await eventually(lambda: not remembered._ahead)
+    fails = False
+    clock.time += 1.5
+    assert await remembered.get("a") == 1
 
 
 class Behind(NamedTuple):
