@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.faults import BadRequest
+from app.joining import JoinedAnswer
 from app.refusals import refusal_bytes
 from app.socket_protocol import CarefulWebSocket
 from app.stalling import LINGER, STALL_PATIENCE, Stall
@@ -121,7 +122,10 @@ class CarefulHttp(HttpToolsProtocol):
             raise ValueError("no host, or several")
         self._end_head()
         super().on_headers_complete()
-        if self._is_last and self.cycle is not None:
+        if self.cycle is None:
+            return
+        self.cycle.transport = JoinedAnswer(self.transport, self.loop)  # type: ignore[assignment]  # all of it that is used
+        if self._is_last:
             self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
