@@ -12,21 +12,18 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.backends.boundaries import COMMIT_PATIENCE, locking, send_begin, send_commit, send_rollback
 from services.backends.connector import Connector
 from services.backends.deadline import current_deadline, time_left
-from services.backends.faults import CommitUnknown, DatabaseAway, meaning_of, told_plainly
+from services.backends.faults import DatabaseAway, told_plainly
 from services.backends.spares import Spare, Spares
 from services.backends.statements import HEADROOM, BoundedConnection, driver_of
 from services.domain.errors import Overloaded, TimedOut
 from services.domain.health import PoolUsage
 
 _log = logging.getLogger(__name__)
-_COMMIT_PATIENCE = 5.0
-"""Seconds COMMIT may take before its outcome counts as unknown."""
-_ROLLBACK_PATIENCE = 1.0
 _FIRST_RETRY = 0.1
 _LONGEST_RETRY = 2.0
 
@@ -178,13 +175,13 @@ class Database:
             spare = await self._check_out()
             try:
                 try:
-                    await _send_begin(spare.driver, self._begin_command(isolation, read_only) + _locking(locks))
+                    await send_begin(spare.driver, self._begin_command(isolation, read_only) + locking(locks))
                     yield spare.connection
-                    time_left(_COMMIT_PATIENCE, headroom=HEADROOM)
+                    time_left(COMMIT_PATIENCE, headroom=HEADROOM)
                 except BaseException:
-                    await _roll_back(spare.driver)
+                    await send_rollback(spare.driver)
                     raise
-                await _commit(spare.driver, on_committed)
+                await send_commit(spare.driver, on_committed)
             finally:
                 await self._give_back(spare)
 
@@ -273,51 +270,3 @@ class Database:
             for outcome in await asyncio.gather(*others, return_exceptions=True):
                 if isinstance(outcome, BaseException):
                     raise outcome
-
-
-async def _send_begin(driver: BoundedConnection, command: str) -> None:
-    """Begin; but not at a standby, whose address another may have by now: that connection goes."""
-    try:
-        await driver.execute(command)
-    except asyncpg.FeatureNotSupportedError as error:  # read-write transactions, during recovery
-        driver.terminate()
-        raise DatabaseAway("The database takes no changes at the moment.", retry_after=1) from error
-
-
-def _locking(locks: Sequence[int]) -> str:
-    return "".join(f"; SELECT pg_advisory_xact_lock({lock:d})" for lock in locks)
-
-
-async def _commit(driver: BoundedConnection, on_committed: Callable[[], None] | None) -> None:
-    """Send COMMIT and wait for its answer, whatever happens to the caller meanwhile."""
-    if driver.is_closed():
-        raise DatabaseAway("The connection to the database was lost.", retry_after=1)
-    task = asyncio.create_task(driver.execute("COMMIT", timeout=_COMMIT_PATIENCE))
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancellation = error
-    try:
-        outcome = task.result()
-    except (TimedOut, asyncpg.PostgresError) as error:
-        if isinstance(error, asyncpg.PostgresError) and not isinstance(meaning_of(error), DatabaseAway):
-            raise  # PostgreSQL refused
-        raise CommitUnknown("The connection was lost during the commit; it took place whole or not at all.") from error
-    if outcome != "COMMIT":
-        raise RuntimeError("a statement of this transaction failed and was ignored: nothing was committed")
-    if on_committed is not None:
-        on_committed()
-    if cancellation is not None:
-        raise cancellation
-
-
-async def _roll_back(driver: BoundedConnection) -> None:
-    """Undo. A connection that is in doubt is rolled back when it is mended."""
-    if driver.is_closed() or driver.is_suspect:
-        return
-    try:
-        await driver.execute("ROLLBACK", timeout=_ROLLBACK_PATIENCE)
-    except (TimedOut, asyncpg.InterfaceError, asyncpg.PostgresError):
-        driver.terminate()

@@ -32,7 +32,7 @@ class ApiBudget:
         """`on_unguarded` is called for each spending nobody could check; `clock` (seconds) replaces Redis's own."""
         self._gate = gate
         self._capacity = capacity
-        self._per_second = per_second
+        self.per_second = per_second
         self._on_unguarded = on_unguarded
         self._clock = clock
         self._script = AsyncScript(gate.client, _SOURCE)
@@ -41,7 +41,7 @@ class ApiBudget:
     async def spend(self, viewer: str, cost: int) -> Spending:
         """Spend `cost` if the viewer's budget allows it, by one round trip; a cost of 0 only looks."""
         now = "" if self._clock is None else round(self._clock() * 1_000_000)
-        keys, args = [f"crier:budget:{viewer}"], [cost, self._capacity, self._per_second, now]
+        keys, args = [f"crier:budget:{viewer}"], [cost, self._capacity, self.per_second, now]
         try:
             answer = await self._gate.run(lambda _: self._script(keys, args))
         except RedisAway:

@@ -1,8 +1,8 @@
 """The API's budget dealt out locally: most requests spend without asking Redis.
 
-A process takes several requests' worth of a viewer's budget at once and deals it out for a few seconds. What is taken
-is charged already, so that all processes together never grant more than the budget holds; what is not used in time is
-lost to the viewer: so nothing is leased to those who ask seldom, and little to those who have little left.
+A process takes several requests' worth of a viewer's budget at once and deals it out for some seconds. What is taken
+is charged already, so that all processes together never grant more than the budget holds; what was not dealt out pays
+for part of what is taken next. Nothing is leased to those who ask seldom, and little to those who have little left.
 """
 
 import time
@@ -17,7 +17,7 @@ from services.guards.api_budget import ApiBudget
 _REQUESTS_AHEAD = 9
 """For so many more requests of the same cost a lease is meant to last."""
 _SMALL_PART = 20
-"""A lease is at most one such part of what is left, so that nobody misses what they did not use in time."""
+"""A lease is at most one such part of what is left, so that nobody misses it at another process."""
 _VIEWERS = 10_000
 
 
@@ -37,7 +37,7 @@ class BudgetLeases:
         self,
         budget: ApiBudget,
         *,
-        life: timedelta = timedelta(seconds=3),
+        life: timedelta = timedelta(seconds=10),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._budget = budget
@@ -51,29 +51,45 @@ class BudgetLeases:
         if lease is not None and cost <= lease.left and self._clock() - lease.at < self._life:
             lease.left -= cost
             return self._tell(lease)
-        return await self._ask(viewer, cost, lease)
+        return await self._ask(viewer, cost)
 
-    async def _ask(self, viewer: str, cost: int, last: _Lease | None) -> Spending:
+    async def _ask(self, viewer: str, cost: int) -> Spending:
         """Ask Redis; for more than this one cost where the viewer asks often, and has enough not to miss it."""
-        more = 0
-        if last is not None and self._clock() - last.at < self._life:
-            more = min(_REQUESTS_AHEAD * cost, last.spending.remaining // _SMALL_PART)
-        spending = await self._budget.spend(viewer, cost + more)
+        more = unused = 0
+        last = self._leases.pop(viewer, None)  # so that who asks beside this one neither pays with it nor takes more
+        if last is not None:
+            unused = last.left
+            if self._clock() - last.at < self._life:
+                more = min(_REQUESTS_AHEAD * cost, last.spending.remaining // _SMALL_PART)
+        charge = max(0, cost + more - unused)
+        spending = await self._budget.spend(viewer, charge)
         if more and not spending.is_allowed:
-            more, spending = 0, await self._budget.spend(viewer, cost)
-        lease = _Lease(more if _is_charged(spending) else 0, spending, self._clock())
+            charge = max(0, cost - unused)
+            spending = await self._budget.spend(viewer, charge)
+        if spending.is_allowed:
+            lease = _Lease(unused + charge - cost if _is_charged(spending) else 0, spending, self._clock())
+            self._keep(viewer, lease)
+            return self._tell(lease)
+        if last is not None:
+            self._keep(viewer, last)
+        return spending
+
+    def _keep(self, viewer: str, lease: _Lease) -> None:
+        beside = self._leases.pop(viewer, None)
+        if beside is not None:
+            lease.left += beside.left
+            if beside.spending.remaining < lease.spending.remaining:  # of two answers the later may be the older word
+                lease.spending = beside.spending
         self._leases[viewer] = lease
-        self._leases.move_to_end(viewer)
         if len(self._leases) > _VIEWERS:
             self._leases.popitem(last=False)
-        return self._tell(lease)
 
     def _tell(self, lease: _Lease) -> Spending:
         """The budget as the viewer may reckon with it: what is leased and not dealt out is still theirs."""
         told = lease.spending
         if not _is_charged(told):
             return told
-        pace = (told.limit - told.remaining) / told.reset_after
+        pace = self._budget.per_second
         regained = int(pace * (self._clock() - lease.at))
         remaining = min(told.limit, told.remaining + lease.left + regained)
         return Spending(

@@ -1,5 +1,7 @@
 """The budget dealt out locally: fewer round trips, and never more than the budget holds."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -59,9 +61,49 @@ async def test_who_asks_seldom_loses_nothing(budget: CountedBudget, leases: Budg
     """No lease is made that would run out unused."""
     for _ in range(5):
         await leases.spend("ada", 7)
-        wall.now += 3
+        wall.now += 10
 
     assert (await budget.spend("ada", 0)).remaining == CAPACITY
+
+
+async def test_requests_side_by_side_pay_once_with_what_was_left(budget: CountedBudget, leases: BudgetLeases) -> None:
+    """What a lease did not deal out pays for one of those that find it too small, not for each."""
+    for _ in range(2):
+        await leases.spend("ada", 4)  # the second takes 36 ahead
+
+    await asyncio.gather(*(leases.spend("ada", 50) for _ in range(4)))
+
+    left_of_leases = (await leases.spend("ada", 1)).remaining - (await budget.spend("ada", 0)).remaining
+    assert 0 <= left_of_leases <= CAPACITY // 20
+    assert (await leases.spend("ada", 1)).remaining == CAPACITY - 2 * 4 - 4 * 50 - 2
+
+
+SLOW_PACE = 0.1
+"""A unit takes ten seconds: Redis forgets a bucket by its own clock, which does not jump with the test's."""
+ASKS = st.lists(st.tuples(st.integers(1, 120), st.sampled_from([0, 10, 50, 200, 700, 1_200, 6_000])), min_size=30)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(asks=ASKS)
+async def test_leases_cost_the_viewer_nothing(
+    gate: RedisGate, redis: Redis, wall: Wall, asks: list[tuple[int, int]]
+) -> None:
+    """Held against a bucket in which every request pays for itself when it comes: never less is granted or told, and
+    more by one lease at most, where time gave back what it had taken before it was dealt out."""
+    await redis.flushdb()
+    budget = ApiBudget(gate=gate, capacity=CAPACITY, per_second=SLOW_PACE, on_unguarded=lambda: None, clock=wall)
+    leases = BudgetLeases(budget, life=timedelta(seconds=1_000), clock=wall)
+    most_leased, filled = CAPACITY // 20, 0.0
+    for cost, pause in asks * 2:
+        spending = await leases.spend("ada", cost)
+        if not spending.is_allowed:
+            assert filled + cost > CAPACITY
+        else:
+            filled += cost
+            assert filled <= CAPACITY + most_leased
+            assert -2 <= spending.remaining - (CAPACITY - filled) <= most_leased + 2
+        wall.now += pause
+        filled = max(0.0, filled - SLOW_PACE * pause)
 
 
 async def test_viewers_do_not_share(leases: BudgetLeases) -> None:
