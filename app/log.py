@@ -107,7 +107,9 @@ def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutable
 
 
 def _hide(name: str, value: Any) -> Any:
-    if _is_secret(name) and value is not None and not isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if _is_secret(name):
         return HIDDEN
     if isinstance(value, str):
         return value if _HARMLESS.fullmatch(value) else _SECRET_SHAPES.sub(HIDDEN, value)
@@ -115,9 +117,9 @@ def _hide(name: str, value: Any) -> Any:
         return {key: _hide(str(key), inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_hide(name, inner) for inner in value]
-    if isinstance(value, (bool, int, float, type(None), logging.LogRecord)):
+    if isinstance(value, logging.LogRecord) or name.startswith("_"):
         return value
-    return value if name.startswith("_") else _SECRET_SHAPES.sub(HIDDEN, str(value))
+    return _SECRET_SHAPES.sub(HIDDEN, str(value))
 
 
 @lru_cache(maxsize=1_000)

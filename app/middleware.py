@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 from datetime import timedelta
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from secure import (
@@ -55,7 +55,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(CORRELATION_HEADER, "")
-        correlation_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        correlation_id = given if _SANE_ID.fullmatch(given) else token_hex(16)
         noted: dict[str, Any] = {}
         scope["state"] = {**scope.get("state", {}), "correlation_id": correlation_id, "noted": noted}
         structlog.contextvars.clear_contextvars()

@@ -71,7 +71,7 @@ class CarefulHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A request is expected soon."""
         super().connection_made(transport)
-        self._begin_head()
+        self._await_head()
         if self.config.is_going:
             self.shutdown()
 
@@ -85,10 +85,9 @@ class CarefulHttp(HttpToolsProtocol):
         """Read on, unless it was too much already."""
         if self._is_refused:
             return
-        if self._is_in_head:
-            self._await_head()
         super().data_received(data)
         if self._is_in_head and not self._is_refused:
+            self._await_head()
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:  # one endless line, of which no callback tells
                 self._refuse(BadRequest(f"A request's head may have {MOST_HEAD_BYTES} bytes.", status=431))
@@ -96,7 +95,8 @@ class CarefulHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Another request; its first bytes may have come with the last of the one before."""
         super().on_message_begin()
-        self._begin_head()
+        self._is_in_head = True
+        self._head_bytes = self._header_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """More of the address."""
@@ -164,11 +164,6 @@ class CarefulHttp(HttpToolsProtocol):
 
     def _abort(self) -> None:
         self.transport.abort()
-
-    def _begin_head(self) -> None:
-        self._is_in_head = True
-        self._head_bytes = self._header_bytes = 0
-        self._await_head()
 
     def _await_head(self) -> None:
         if self._head_timer is None:

@@ -6,6 +6,7 @@ through the loaders, as if this extension were not there; also where it is to re
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from inspect import isawaitable
 from typing import Any
 from uuid import UUID
@@ -97,8 +98,13 @@ def _ask_one(context: Context, given: Given, selection: Selection, below: Below)
     of = None if name is None else TYPE_OF.get(name[0])
     if of is None or of not in selection.by_type:
         return None
-    chosen = Selection({of: selection.by_type[of]})
-    return Question(Root.ONE, chosen, below, reach=context.reach, names=(name,))
+    return Question(Root.ONE, _narrow(selection, of), below, reach=context.reach, names=(name,))
+
+
+@lru_cache(maxsize=500)
+def _narrow(selection: Selection, of: str) -> Selection:
+    """What is selected of objects of one type."""
+    return Selection({of: selection.by_type[of]})
 
 
 def _ask_many(context: Context, given: Given, selection: Selection, below: Below) -> Question | None:

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 from strawberry.extensions import SchemaExtension
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.types import ExecutionContext, StreamExecutionResult
-from strawberry.utils.await_maybe import await_maybe
 
 _Steps: TypeAlias = "GeneratorType[None, None, None] | AsyncGeneratorType[None, None]"
 """A hook that was called: it runs to its `yield`, and later to its end."""
@@ -47,7 +46,8 @@ class ExtensionsRunner(SchemaExtensionsRunner):
         told: dict[str, Any] = {}
         for extension in self.extensions:
             if type(extension).get_results is not SchemaExtension.get_results:
-                told.update(await await_maybe(extension.get_results()))
+                results = extension.get_results()
+                told.update(results if isinstance(results, dict) else await results)
         return told | ctx.extensions_results
 
 
