@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import blake2b
+from typing import Any
 
 import orjson
 
@@ -16,6 +17,9 @@ from services.queries.states import account_tag, post_tag
 
 POSTS_KEPT_FOR = timedelta(seconds=300)
 """Whatever shows posts; all else is kept as long as the cache keeps things."""
+
+Values = tuple[Any, ...]
+"""What a plan's parameters stand for in one question."""
 
 _CACHED = (Root.POSTS, Root.ACCOUNTS)
 _TAGS = {"Account": account_tag, "Media": post_tag, "Post": post_tag, "PostTarget": post_tag}
@@ -47,29 +51,28 @@ async def render(context: Context, question: Question) -> Rendered | None:
     if plan is None:
         return None
     if question.root not in _CACHED or plan.shown & _UNTAGGED:
-        return Rendered(await _read(context, plan, question), plan.holes)
+        return Rendered(await _read(context, plan, question, values_of(plan, question)), plan.holes)
     return await _read_cached(context, plan, question)
 
 
-async def _read(context: Context, plan: Plan, question: Question) -> bytes | None:
-    owner = question.owner or question.reach
-    answer: bytes | None = await context.read_value(plan.sql, values_of(plan, question), owner=owner)
+async def _read(context: Context, plan: Plan, question: Question, values: Values) -> bytes | None:
+    answer: bytes | None = await context.read_value(plan.sql, values, owner=question.owner or question.reach)
     return answer
 
 
 async def _read_cached(context: Context, plan: Plan, question: Question) -> Rendered:
-    use = CacheUse.HIT
+    values, use = values_of(plan, question), CacheUse.HIT
 
     async def load() -> bytes | None:
         nonlocal use
         use = CacheUse.MISS
-        return await _read(context, plan, question)
+        return await _read(context, plan, question, values)
 
     assert question.owner is not None  # noqa: S101 — for the type checker: lists are somebody's
     # What is shown of people never changes while a page is kept.
     tags = {_TAGS[of] for of in plan.shown if of in _TAGS}
     json = await context.services.cache.get_or_set(
-        _key(plan, question),
+        _key(plan, values),
         load,
         resolver=f"render_{question.root.lower()}",
         viewer=context.asker.user.id,
@@ -80,6 +83,5 @@ async def _read_cached(context: Context, plan: Plan, question: Question) -> Rend
     return Rendered(json, plan.holes, use)
 
 
-def _key(plan: Plan, question: Question) -> str:
-    values = orjson.dumps([plan.digest, values_of(plan, question)], default=str)
-    return blake2b(values, digest_size=16).hexdigest()
+def _key(plan: Plan, values: Values) -> str:
+    return blake2b(orjson.dumps([plan.digest, values], default=str), digest_size=16).hexdigest()

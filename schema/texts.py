@@ -5,6 +5,7 @@ That is U+0000, which GraphQL and JSON can write. Ids are not among them: an id 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 
 from strawberry import Some
 from strawberry.utils.str_converters import to_camel_case
@@ -52,6 +53,13 @@ def _judge(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
                 yield from _judge(item, (*path, str(index)))
         case Some():
             yield from _judge(value.value, path)
-        case _ if is_dataclass(value):
-            for field in fields(value):
-                yield from _judge(getattr(value, field.name), (*path, to_camel_case(field.name)))
+        case _:
+            for name, spelled in _list_fields(type(value)):  # type: ignore[arg-type] # classes are hashable
+                if (inner := getattr(value, name)) is not None:
+                    yield from _judge(inner, (*path, spelled))
+
+
+@cache
+def _list_fields(kind: type) -> tuple[tuple[str, str], ...]:
+    """An input's fields, each with its name as clients spell it; what is no input has none."""
+    return tuple((field.name, to_camel_case(field.name)) for field in fields(kind)) if is_dataclass(kind) else ()
