@@ -222,12 +222,16 @@ PRYING: dict[str, dict[str, Any]] = {
     "all types": {"query": "{ __schema { types { name } } }"},
     "one type": {"query": '{ __type(name: "Post") { fields { name } } }'},
     "a field": {"query": "{ healt { status } }"},
+    "an argument": {"query": "{ posts(filte: {}) { totalCount } }"},
+    "a value": {"query": "{ posts(orderBy: CREATED_AT_AS) { totalCount } }"},
     "a variable": {
         "query": "query ($o: PostOrder!) { posts(orderBy: $o) { totalCount } }",
         "variables": {"o": "CREATED_AT_AS"},
     },
 }
-"""What somebody asks who does not know the schema; the right names are in what a developer is answered."""
+"""What somebody asks who does not know the schema."""
+RIGHT_NAMES = ("PostTarget", "caption", "health", "filter", "CREATED_AT_ASC")
+"""What a developer is told in answer."""
 
 
 @pytest.mark.parametrize("environment", Environment)
@@ -240,7 +244,7 @@ async def test_schema_is_told_to_developers_and_not_in_production(rig: Rig, envi
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             for what, body in PRYING.items():
                 answer = await http.post("/graphql", json=body)
-                told[what] = any(word in answer.text for word in ("PostTarget", "caption", "health", "CREATED_AT_ASC"))
+                told[what] = any(name in answer.text for name in RIGHT_NAMES)
     is_open = environment is Environment.DEVELOPMENT
     assert told == dict.fromkeys(PRYING, is_open)
     assert ("strict-transport-security" in answer.headers) is not is_open

@@ -76,6 +76,27 @@ async def test_query_streams_its_one_result(edge: Edge) -> None:
             assert await events.rest() == [("next", {"data": data}), ("complete", None)]
 
 
+async def test_get_streams_what_changes_nothing(edge: Edge, database: Database) -> None:
+    """A stream has begun before anybody knows what is asked: a mutation is refused by its one event, and not run."""
+    running = await edge()
+    written = 'mutation M {write(note: "x")}'
+    told = []
+    for asked in (
+        {"query": "{quick}"},
+        {"query": "subscription {count(to: 1) {number}}"},
+        {"query": written},
+        {"query": f"query Q {{quick}} {written}", "operationName": "M"},
+    ):
+        headers = {"Accept": "text/event-stream", "X-Crier-Client": "test"}
+        async with running.http.stream("GET", "/graphql", params=asked, headers=headers) as response:
+            [*results, end] = await Events(response.aiter_lines()).rest()
+        assert end == ("complete", None)
+        told.append([result.get("data") or result["errors"][0]["extensions"]["code"] for _, result in results])
+    assert told == [[{"quick": "done"}], [{"count": {"number": 0}}], ["BAD_REQUEST"], ["BAD_REQUEST"]]
+    async with database.connect() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM notes"))).scalar_one() == 0
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [("{", "PARSE_FAILED"), ("{nope}", "VALIDATION_FAILED"), ("subscription {streamFails}", "INTERNAL")],

@@ -1,6 +1,7 @@
 """GraphQL over HTTP, as its specification has it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ import pytest
 from app.options import EdgeOptions
 from tests.app.edge.conftest import Edge, RunningEdge
 from tests.app.edge.small_edge import small_schema
+from tests.schema.extensions.test_limits import Purse
 
 GRAPHQL_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
@@ -289,3 +291,22 @@ async def test_introspection_is_off_where_the_schema_is_closed(edge: Edge) -> No
     open_one = await edge()
     assert (await open_one.ask("{__schema {types {name}}}")).json()["data"]["__schema"]["types"]
     assert "quick" in (await open_one.ask("{quic}")).text
+
+
+async def test_budget_is_told_in_the_standard_headers(edge: Edge, a_key: Callable[..., Awaitable[str]]) -> None:
+    """With what is answered and what is refused for want of it; what was never run says nothing."""
+    purse = Purse(left=25)
+    running = await edge(schema=small_schema(budget=purse))
+    headers = {"Authorization": f"Bearer {await a_key()}"}
+    told = []
+    for query in ("{items(first: 10) {edges {node {number}}}}", "{item {items(first: 9) {number}}}", "{"):
+        answer = await running.ask(query, headers=headers)
+        names = ("ratelimit", "ratelimit-policy", "retry-after")
+        told.append((answer.status_code, [answer.headers.get(name) for name in names]))
+    policy = '"cost";q=100;w=60'
+    assert told == [
+        (200, ['"cost";r=4;t=4', policy, None]),
+        (429, ['"cost";r=4;t=4', policy, "8"]),
+        (400, [None, None, None]),
+    ]
+    assert len({viewer for viewer, _ in purse.spent}) == 1

@@ -6,7 +6,8 @@ import re
 import time
 import weakref
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from schema.documents import DocumentCache, DocumentLimits, QueryTooComplex
 from schema.extensions.limits import COST
 from schema.parsing import parse_document
 from services.domain.errors import RateLimited
+from services.domain.ids import new_id
 from services.domain.limits import Spending
+from services.domain.viewers import Role, Scope, User, Viewer
 from tests.app.edge.small_edge import SmallContext, small_schema
 
 Run = Callable[..., Awaitable[ExecutionResult]]
@@ -350,6 +353,18 @@ async def test_cost_is_spent_before_the_operation_runs_and_told() -> None:
     assert (result.errors[0].extensions or {})["code"] == RateLimited.code
     assert (result.errors[0].extensions or {})["retryAfter"] == 8
     assert purse.spent == [("nobody", 21), ("nobody", 1), ("nobody", 21)]
+
+
+async def test_all_credentials_of_a_user_spend_from_one_budget() -> None:
+    """Whoever may make keys has no more for it; and nobody spends from another's."""
+    purse = Purse(left=100)
+    schema = small_schema(budget=purse)
+    ada, ben = (User(new_id(), name, Role.PERSON, datetime.now(UTC)) for name in ("Ada", "Ben"))
+    for user, credential in ((ada, "key:1"), (ada, "jwt"), (ben, "jwt")):
+        viewer = Viewer(user, Scope.READ, credential)
+        await schema.execute("{quick}", context_value=replace(a_context(), viewer=viewer))
+    [one, other, third] = [name for name, _ in purse.spent]
+    assert one == other != third
 
 
 async def test_refused_documents_cost_no_budget() -> None:
