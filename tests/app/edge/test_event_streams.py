@@ -39,9 +39,10 @@ class Events:
 
     async def rest(self) -> list[tuple[str, Any]]:
         """Everything up to and with `complete`, without comments."""
-        heard = [await self.next()]
-        while heard[-1][0] != "complete":
-            heard.append(await self.next())
+        async with asyncio.timeout(30):  # comments would keep a stream alive for ever that should end
+            heard = [await self.next()]
+            while heard[-1][0] != "complete":
+                heard.append(await self.next())
         return [event for event in heard if event[0]]
 
 
