@@ -33,6 +33,9 @@ to take more than three, and who has connected is about to ask."""
 LAST_WORD = 0.5
 """The same for a connection that was kept after an answer: there clients know that it may end at any time."""
 
+PING_PATIENCE = 20.0
+"""Seconds between pings to a socket, and in which each is answered; else it is closed with 1011."""
+
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
 """What an authority consists of, by RFC 3986; whether there is such a host is up to who asks for it."""
 
@@ -208,6 +211,7 @@ def is_readable(file_number: int) -> bool:
 
 def careful_config(app: ASGIApp, *, is_production: bool = False, **options: Any) -> CarefulConfig:
     """A uvicorn config whose connections are careful."""
+    pings = {"ws_ping_interval": PING_PATIENCE, "ws_ping_timeout": PING_PATIENCE}
     config = CarefulConfig(
         app,
         http=CarefulHttp,
@@ -218,7 +222,7 @@ def careful_config(app: ASGIApp, *, is_production: bool = False, **options: Any)
         log_config=None,
         access_log=False,
         server_header=False,
-        **options,
+        **pings | options,
     )
     config.is_production = is_production
     return config

@@ -1,6 +1,7 @@
 """WebSocket connections as uvicorn reads them, made careful: a handshake that is none is refused as everything else is.
 
-What breaks the rules of WebSockets themselves ends with their own codes: 1002, 1007, 1009.
+What breaks the rules of WebSockets themselves ends with their own codes: 1002, 1007, 1009; and whoever answers no ping,
+with 1011.
 """
 
 import asyncio

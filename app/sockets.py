@@ -6,8 +6,7 @@ gets a context of its own and coded errors, and a socket lives no longer than th
 Codes a socket is closed with: 1001 Crier shuts down, 1009 message too big, 1013 nobody can say now who asks, 4400
 malformed message, 4401 an operation before `connection_init`, 4403 bad or ended credential, 4406 unknown subprotocol,
 4408 no `connection_init` in time, 4409 two operations with one id, 4413 a client that does not read, 4429 a second
-`connection_init`. What breaks the rules of WebSockets themselves ends with their codes: 1002, and 1007 for text
-that is not UTF-8.
+`connection_init`. `app.socket_protocol` has those of WebSockets themselves.
 """
 
 import asyncio

@@ -6,7 +6,10 @@ import struct
 from urllib.parse import urlsplit
 
 import orjson
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
+from app.protocols import PING_PATIENCE, careful_config
 from app.stalling import TOO_SLOW
 from services.backends.database import Database
 from tests.app.edge.small_edge import SmallEdge, small_edge
@@ -16,6 +19,11 @@ ENDLESS = (
     f"subscription {{count(to: 10000000) {{{' '.join(f'{chr(97 + n % 26) * 60}{n}: number' for n in range(90))}}}}}"
 )
 """Events of some kilobytes: the system itself holds a few megabytes for whoever does not read."""
+HANDSHAKE = (
+    b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+    b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+)
 
 
 async def connect_narrowly(origin: str) -> socket.socket:
@@ -60,12 +68,7 @@ async def test_socket_that_is_not_read_is_closed_with_4413(database: Database) -
     async with served(edge.app, stall_patience=0.3) as origin:
         loop, line = asyncio.get_running_loop(), await connect_narrowly(origin)
         with line:
-            await loop.sock_sendall(
-                line,
-                b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
-                b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n",
-            )
+            await loop.sock_sendall(line, HANDSHAKE)
             assert b" 101 " in await loop.sock_recv(line, 1_000)
             await loop.sock_sendall(line, frame({"type": "connection_init", "payload": {"padding": "x" * 200}}))
             await loop.sock_sendall(line, frame({"type": "subscribe", "id": "1", "payload": {"query": ENDLESS}}))
@@ -74,6 +77,22 @@ async def test_socket_that_is_not_read_is_closed_with_4413(database: Database) -
     assert unread.endswith(struct.pack("!BBH", 0x88, 2 + len("Too slow"), TOO_SLOW) + b"Too slow")
     assert len(unread) < 10_000_000
     assert len(edge.streams) == 0
+
+
+async def test_client_that_answers_no_ping_is_given_up_with_1011(database: Database) -> None:
+    """Whoever is gone without a word holds nothing for long; whoever answers is kept, however quiet it is."""
+    edge = small_edge(database)
+    assert careful_config(edge.app).ws_ping_interval == careful_config(edge.app).ws_ping_timeout == PING_PATIENCE
+    async with served(edge.app, ws_ping_interval=0.2, ws_ping_timeout=2) as origin:
+        url = origin.replace("http", "ws", 1) + "/graphql"
+        loop, line = asyncio.get_running_loop(), await connect_narrowly(origin)
+        async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as answering:
+            with line:
+                await loop.sock_sendall(line, HANDSHAKE)
+                await loop.sock_sendall(line, frame({"type": "connection_init", "payload": {"padding": "x" * 200}}))
+                assert b"\x88\x18\x03\xf3" in await read_to_the_end(line)
+            await answering.send('{"type": "ping"}')
+            assert await asyncio.wait_for(answering.recv(), 5) == '{"type":"pong"}'
 
 
 async def test_stream_that_is_not_read_is_broken_off(database: Database) -> None:
