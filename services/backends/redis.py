@@ -8,6 +8,7 @@ from contextvars import Context
 from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -20,6 +21,7 @@ from services.domain.errors import Unavailable
 
 T = TypeVar("T")
 
+_log = structlog.get_logger(__name__)
 _TROUBLE = (RedisConnectionError, RedisTimeoutError, ResponseError, OSError)
 _FAILURE = (RedisError, OSError)
 _AS_GOOD_AS_AWAY = {
@@ -180,7 +182,7 @@ class RedisGate:
             meaning = next((told for word, told in _AS_GOOD_AS_AWAY.items() if word in str(error)), None)
             if meaning is None:
                 return
-            self._note_outage()
+            self._note_outage(error)
             raise RedisAway(meaning, retry_after=_PROBE_EVERY) from error
         if way.task and way.task.cancelling() > way.cancellations:  # the client may say so in place of the cancellation
             raise asyncio.CancelledError from error
@@ -188,7 +190,7 @@ class RedisGate:
         # then it was this process that had no time.
         is_our_fault = isinstance(error, RedisTimeoutError) and time.monotonic() - way.began > _LATE * self._timeout
         if way.outages == self._outages and not is_our_fault:
-            self._note_outage()
+            self._note_outage(error)
         raise RedisAway("Redis cannot be reached.", retry_after=_PROBE_EVERY) from error
 
     async def _admit(self) -> None:
@@ -204,8 +206,9 @@ class RedisGate:
             self._slots.release()
             raise RedisAway("Redis is away.", retry_after=_PROBE_EVERY)
 
-    def _note_outage(self) -> None:
+    def _note_outage(self, error: Exception) -> None:
         if self._probing is None:
+            _log.warning("redis.away", reason=f"{type(error).__name__}: {error}")
             self._outages += 1
             self._probing = asyncio.create_task(self._probe(), context=Context())
 
@@ -221,6 +224,8 @@ class RedisGate:
             await asyncio.sleep(_PROBE_EVERY)
         self.distrust()
         self._probing = None
+        if not self._is_closed:
+            _log.info("redis.back")
 
     async def _answers(self) -> bool:
         try:

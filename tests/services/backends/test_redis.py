@@ -10,6 +10,7 @@ import pytest
 import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
 
 from services.backends.redis import RedisAway, RedisGate
 from tests.faulty import FaultyNetwork, OwnRedis
@@ -57,15 +58,20 @@ async def test_waiting_line_is_refused_with_the_first_time_out(own_redis: OwnRed
 
 
 async def test_dead_redis_is_found_again(own_redis: OwnRedis, own_gate: RedisGate) -> None:
-    """Killed and started again: refused meanwhile, and the warm pool's dead connections are nobody's problem."""
-    await asyncio.gather(*(own_gate.run(ping) for _ in range(10)))
-    own_redis.kill()
-    with pytest.raises(RedisAway):
-        await own_gate.run(ping)
-    assert own_gate.is_away
-    own_redis.start()
-    await until_back(own_gate)
-    assert all(await asyncio.gather(*(own_gate.run(ping) for _ in range(20))))
+    """Killed and started again: refused meanwhile, and the warm pool's dead connections are nobody's problem. The log
+    says why, once, and that it is over."""
+    with capture_logs() as told:
+        await asyncio.gather(*(own_gate.run(ping) for _ in range(10)))
+        own_redis.kill()
+        for _ in range(2):
+            with pytest.raises(RedisAway):
+                await own_gate.run(ping)
+        assert own_gate.is_away
+        own_redis.start()
+        await until_back(own_gate)
+        assert all(await asyncio.gather(*(own_gate.run(ping) for _ in range(20))))
+    assert [line["event"] for line in told] == ["redis.away", "redis.back"]
+    assert "Error: " in told[0]["reason"]
 
 
 async def test_restart_between_two_calls_goes_unnoticed(own_redis: OwnRedis, own_gate: RedisGate) -> None:
