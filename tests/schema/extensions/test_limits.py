@@ -43,7 +43,7 @@ REFUSED = {
     "carriage returns": "{quick}" + "\r" * 2_001,
     "fields in the text": "{" + "...{" + "number " * 801 + "}}",
     "literals": "{item(number: [" + "1 " * 251 + "]) {number}}",
-    "tokens": "{" + "quick " * 1_001 + "}",
+    "tokens": "{item(" + "a:1 " * 600 + ") {number}}",
     "operations": " ".join(f"query Q{n} {{quick}}" for n in range(51)),
     "fragments": "{quick} " + " ".join(f"fragment F{n} on Query {{quick}}" for n in range(201)),
     "spreads": "{" + "...F " * 251 + "}",
@@ -59,6 +59,16 @@ REFUSED = {
     "root fields": "{" + " ".join(f"a{n}: quick" for n in range(21)) + "}",
     "aliases": "{item {" + " ".join(f"a{n}: number" for n in range(101)) + "}}",
     "directives": "{quick " + "@skip(if: false) " * 101 + "}",
+    "aliases in fragments": "{"
+    + " ".join(f"a{n}: item {{...F}}" for n in range(4))
+    + "} fragment F on Item {"
+    + " ".join(f"b{n}: number" for n in range(30))
+    + "}",
+    "directives in fragments": "{"
+    + " ".join(f"a{n}: item {{...F}}" for n in range(4))
+    + "} fragment F on Item {number "
+    + "@skip(if: false) " * 30
+    + "}",
     "repeated fields": "{" + "item {number} " * 450 + "}",
     "repeated leaves": "{item {" + "number " * 1_500 + "}}",
     "bomb": "{item {...F0}} "
