@@ -254,9 +254,11 @@ async def test_a_post_whose_trouble_lasts_holds_up_nobody(rig: Rig) -> None:
     assert captions(rig, account) == ["20", "30", "10"]
 
 
-@pytest.mark.parametrize("end", ["stopped", "killed", "let go of since it was looked at"])
+@pytest.mark.parametrize(
+    "end", ["stopped", "killed", "stopped since it was looked at", "failed since it was looked at"]
+)
 async def test_what_a_worker_leaves_undone_keeps_its_place(rig: Rig, end: str) -> None:
-    """Due from now on, and yet before what has been due the longer; also for who looked before it was left."""
+    """Due from now on, or soon, and yet before what has been due the longer; also for who looked before it was left."""
     ada = await rig.add_user()
     account = await rig.add_account(ada)
     late, first, _ = await seen_too_early(rig, ada, account)
@@ -264,6 +266,9 @@ async def test_what_a_worker_leaves_undone_keeps_its_place(rig: Rig, end: str) -
     assert held.post_id == first.post.id
     if end == "killed":
         await rig.rescue()
+    elif end.startswith("failed"):
+        rig.sandbox.arm("facebook.feed", status=500, headers={"Retry-After": "30"})
+        await rig.publisher().publish(held)
     else:
         rig.sandbox.arm("facebook.feed", when="before", action="delay", seconds=5)
         publishing = asyncio.create_task(rig.publisher().publish(held))
@@ -273,9 +278,10 @@ async def test_what_a_worker_leaves_undone_keeps_its_place(rig: Rig, end: str) -
         await asyncio.wait([publishing])
     assert (await rig.target(first)).status is not TargetStatus.PUBLISHED
 
-    if end == "let go of since it was looked at":
+    if end.endswith("looked at"):
         async with rig.container.backends.database.begin() as c:
             assert await rig.claimer()._take(c, [late], uuid4()) == []
+    await rig.hurry(TargetStatus.RETRYING)
     await asyncio.gather(*(publishing_until_quiet(rig) for _ in range(4)))
 
     assert captions(rig, account) == ["2", "1"]
