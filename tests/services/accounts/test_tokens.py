@@ -14,6 +14,7 @@ from services.accounts.sealing import reseal_tokens, token_place
 from services.backends.secrets import SecretBox, SecretDamaged
 from services.domain.accounts import Account, AccountStatus, Platform
 from services.models import ACCOUNTS
+from services.queries.connections import claim_expiring, save_tokens
 from tests.rig import KEY, Rig, now
 
 ROUTES = {Platform.YOUTUBE: "youtube.token", Platform.INSTAGRAM: "instagram.refresh"}
@@ -70,6 +71,20 @@ async def test_an_answer_without_a_refresh_token_keeps_the_old_one(rig: Rig) -> 
         assert await rig.container.tokens.refresh_due() == 1
         assert await opened(rig, account, "refresh_token") == before
         await end(rig, account, now() + timedelta(minutes=5))
+
+
+async def test_a_refresh_that_brings_no_refresh_token_wipes_none(rig: Rig) -> None:
+    """Whatever a platform's client makes of the answer: what is stored stays."""
+    account = await ending(rig, Platform.YOUTUBE)
+    before = await opened(rig, account, "refresh_token")
+    margins = {Platform.YOUTUBE: timedelta(minutes=10)}
+
+    async with rig.container.backends.database.begin() as c:
+        [held] = await claim_expiring(c, platforms=margins, hold_for=timedelta(minutes=1), limit=1)
+        sealed = {"access_token": held.access_token, "refresh_token": None}
+        await save_tokens(c, held, sealed=sealed, expires_at=now() + timedelta(hours=1))
+
+    assert await opened(rig, account, "refresh_token") == before
 
 
 async def test_more_accounts_than_a_batch_are_refreshed_in_one_turn(rig: Rig) -> None:
