@@ -62,7 +62,14 @@ class RunningSandbox(SandboxHand):
         self._socket = socket.create_server(("127.0.0.1", port))
         super().__init__(f"http://127.0.0.1:{self._socket.getsockname()[1]}")
         app = create_sandbox(public_url=self.url, journal=journal, now=now)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            # As the sandbox that `app sandbox` serves: uvicorn's 5 s end just when a busy test goes on.
+            timeout_keep_alive=75,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 

@@ -23,8 +23,10 @@ CALM = timedelta(seconds=45)
 """Nobody dies here: the product's own lease, so that a busy machine ends none."""
 AT_ONCE = 6
 """Posts that the programme schedules side by side."""
-SPACING = timedelta(milliseconds=12)
+SPACING = timedelta(milliseconds=20)
 """Between the times of two posts that race: about what one worker needs for one."""
+RACERS = 10
+"""People whose posts race."""
 
 
 def eight_workers(servers: Servers, wiring: type[Container]) -> AbstractAsyncContextManager[Stage]:
@@ -78,18 +80,20 @@ async def sixty_at_once(
 async def race_cancels(stage: Stage, random: Random, *, races: int) -> tuple[Crowd, dict[str, bool]]:
     """So many posts whose person cancels them about when a worker takes them; the answer to each, True for yes."""
     await stage.clear()
-    viewer = await stage.rig.add_user()
-    account = await stage.rig.add_account(viewer)
+    people = [await stage.rig.add_user() for _ in range(RACERS)]  # one's posts go out one by one, and most would wait
+    accounts = [await stage.rig.add_account(viewer) for viewer in people]
     answers: dict[str, bool] = {}
     captions = [f"Race {number:05}" for number in range(races)]
     for first in range(0, races, 100):
         batch = captions[first : first + 100]
-        posts = await _schedule(stage, viewer, account, batch)
+        posts: dict[str, PostState] = {}
+        for number, (viewer, account) in enumerate(zip(people, accounts, strict=True)):
+            posts |= await _schedule(stage, viewer, account, batch[number::RACERS])
         start = await _let_come(stage, batch, spacing=SPACING)
         cancels = []
         for number, caption in enumerate(batch):
             moment = start + number * SPACING.total_seconds() + random.uniform(-0.02, 0.15)
-            cancels.append(_cancel(stage, viewer, posts[caption], moment))
+            cancels.append(_cancel(stage, people[number % RACERS], posts[caption], moment))
         answers |= dict(zip(batch, await asyncio.gather(*cancels), strict=True))
     restless = await settle(stage)
     return await _look(stage, captions, restless), answers
