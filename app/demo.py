@@ -21,7 +21,7 @@ from services.domain.ids import new_id
 from services.domain.posts import MediaKind, PostFilter
 from services.domain.viewers import Role, Scope, User, Viewer
 from services.queries.posts import count_posts
-from services.queries.users import find_credentials, find_users_by_subject, insert_key, insert_user
+from services.queries.users import find_credentials, find_user_by_subject, insert_key, insert_user
 
 PERSON, ADMIN = "demo", "demo-admin"
 TOKEN_FILES = {PERSON: "demo-token", ADMIN: "admin-token"}
@@ -59,10 +59,10 @@ async def ensure_demo(container: Container) -> DemoTokens:
 
 async def _ensure_user(container: Container, subject: str, name: str, role: Role) -> User:
     async with container.backends.database.begin() as c:
-        user = (await find_users_by_subject(c, [subject])).get(subject)
+        user = await find_user_by_subject(c, subject)
         if user is None:
             await insert_user(c, user_id=new_id(), name=name, role=role, subject=subject)
-            user = (await find_users_by_subject(c, [subject])).get(subject)
+            user = await find_user_by_subject(c, subject)
     assert user is not None  # noqa: S101 - inserted in this very transaction
     return user
 

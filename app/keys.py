@@ -29,7 +29,7 @@ async def create(settings: Settings, *, subject: str, scope: Scope, name: str, d
     key = mint_api_key()
     role = Role.ADMIN if scope is Scope.ADMIN else Role.PERSON
     async with _backends(settings) as backends, backends.database.begin() as c:
-        user = (await users.find_users_by_subject(c, [subject])).get(subject)
+        user = await users.find_user_by_subject(c, subject)
         user_id = new_id() if user is None else user.id
         if user is None:
             await users.insert_user(c, user_id=user_id, name=subject, role=role, subject=subject)

@@ -106,7 +106,9 @@ class Remembered(Generic[K, V]):
 
         newest_first = list(reversed(self._memories.items()))
         ended = [key for key, memory in newest_first if memory.value is not None and is_listed(memory.value)]
-        await self._ask([key for key in ended if key not in listed][:_ASKED_AGAIN])
+        unlisted = [key for key in ended if key not in listed][:_ASKED_AGAIN]
+        if unlisted:
+            await self._ask(unlisted)
 
     def _ask_ahead(self, key: K) -> None:
         self._ahead.add(key)

@@ -23,6 +23,8 @@ class CannotListen(Complaint):
     """Somebody else serves there, or it is no place of this machine's; the message says which setting to change."""
 
 
+KEEP_ALIVE = 75
+"""Seconds that a connection may be idle between requests."""
 _ACCEPTS_FOR = 2.0
 """Seconds for which a shutdown waits until all who have connected are let in."""
 _SO_ATTACH_FILTER = 26
@@ -84,7 +86,7 @@ async def serving(
         app,
         is_production=is_production,
         lifespan="on",
-        timeout_keep_alive=75,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(grace.total_seconds())),
     )
     server = _Server(config)

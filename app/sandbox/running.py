@@ -12,6 +12,7 @@ import httpx
 import uvicorn
 
 from app.sandbox.server import create_sandbox
+from app.serving import KEEP_ALIVE
 
 START_SECONDS = 10
 
@@ -67,8 +68,7 @@ class RunningSandbox(SandboxHand):
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=1,
-            # As the sandbox that `app sandbox` serves: uvicorn's 5 s end just when a busy test goes on.
-            timeout_keep_alive=75,
+            timeout_keep_alive=KEEP_ALIVE,  # uvicorn's 5 s end just when a busy test goes on
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)

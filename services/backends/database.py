@@ -18,7 +18,7 @@ from services.backends.boundaries import COMMIT_PATIENCE, locking, send_begin, s
 from services.backends.connector import Connector
 from services.backends.deadline import current_deadline, time_left
 from services.backends.faults import DatabaseAway, told_plainly
-from services.backends.spares import Spare, Spares
+from services.backends.spares import Lent, Spares
 from services.backends.statements import HEADROOM, BoundedConnection, driver_of
 from services.domain.errors import Overloaded, TimedOut
 from services.domain.health import PoolUsage
@@ -132,26 +132,26 @@ class Database:
         Raises Overloaded, TimedOut or DatabaseAway; other errors of statements stay SQLAlchemy's.
         """
         with told_plainly():
-            spare = await self._check_out()
+            lent = await self._check_out()
             try:
-                yield spare.connection
+                yield lent.connection
             finally:
-                await self._give_back(spare)
+                await self._give_back(lent)
 
     async def read_value(self, sql: str, values: Sequence[Any]) -> Any:
         """The value that a finished statement gives, None where there is no row: straight from the driver, for what
         SQLAlchemy does for statements and rows in general takes longer than all else. Raises what `connect` raises."""
         with told_plainly():
-            spare = await self._check_out()
+            lent = await self._check_out()
             try:
-                value = await spare.driver.fetchval(sql, *values)
+                value = await lent.driver.fetchval(sql, *values)
             except BaseException:
-                await self._give_back(spare)
+                await self._give_back(lent)
                 raise
-            if self._spares.keep(spare):
+            if self._spares.keep(lent):
                 self._free_slot()
             else:
-                await self._give_back(spare)
+                await self._give_back(lent)
             return value
 
     @asynccontextmanager
@@ -172,18 +172,18 @@ class Database:
         the cancellation then follows. Raises what `connect` raises, and Contended or CommitUnknown.
         """
         with told_plainly():
-            spare = await self._check_out()
+            lent = await self._check_out()
             try:
                 try:
-                    await send_begin(spare.driver, self._begin_command(isolation, read_only) + locking(locks))
-                    yield spare.connection
+                    await send_begin(lent.driver, self._begin_command(isolation, read_only) + locking(locks))
+                    yield lent.connection
                     time_left(COMMIT_PATIENCE, headroom=HEADROOM)
                 except BaseException:
-                    await send_rollback(spare.driver)
+                    await send_rollback(lent.driver)
                     raise
-                await send_commit(spare.driver, on_committed)
+                await send_commit(lent.driver, on_committed)
             finally:
-                await self._give_back(spare)
+                await self._give_back(lent)
 
     def _begin_command(self, isolation: Isolation, read_only: bool) -> str:
         """BEGIN and the limits in one message: the deadline costs no round trip of its own."""
@@ -192,25 +192,25 @@ class Database:
         mode = "READ ONLY" if read_only else "READ WRITE"
         return f"BEGIN ISOLATION LEVEL {isolation} {mode}{self._connector.limits_in_transaction(left)}"
 
-    async def _check_out(self) -> Spare:
+    async def _check_out(self) -> Lent:
         await self._admit()
         try:
-            spare = await self._take_spare()
-            if spare is None:
+            lent = await self._take_spare()
+            if lent is None:
                 connection = await self._engine.connect()
-                spare = Spare(connection, driver_of(connection), time.monotonic())
+                lent = Lent(connection, driver_of(connection), time.monotonic())
         except BaseException:
             self._slots.release()
             raise
         self._in_use += 1
-        return spare
+        return lent
 
-    async def _take_spare(self) -> Spare | None:
-        while (spare := self._spares.take()) is not None:
-            if not spare.driver.is_closed():
-                return spare
-            await spare.connection.invalidate()
-            await spare.connection.close()
+    async def _take_spare(self) -> Lent | None:
+        while (lent := self._spares.take()) is not None:
+            if not lent.driver.is_closed():
+                return lent
+            await lent.connection.invalidate()
+            await lent.connection.close()
         return None
 
     async def _admit(self) -> None:
@@ -236,21 +236,21 @@ class Database:
             self._waiting -= 1
             self._waited += time.monotonic() - began
 
-    async def _give_back(self, spare: Spare) -> None:
-        if not spare.driver.is_suspect:
-            await self._release(spare.connection)
+    async def _give_back(self, lent: Lent) -> None:
+        if not lent.driver.is_suspect:
+            await self._release(lent.connection)
             return
-        task = asyncio.create_task(self._mend(spare.connection, spare.driver), context=Context())
+        task = asyncio.create_task(self._mend(lent), context=Context())
         self._mending.add(task)
         task.add_done_callback(self._mending.discard)
 
-    async def _mend(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
+    async def _mend(self, lent: Lent) -> None:
         """Keep the connection if it still works. The caller does not wait for this, the slot does."""
         try:
-            if driver.is_closed() or not await driver.still_works():
-                await connection.invalidate()
+            if lent.driver.is_closed() or not await lent.driver.still_works():
+                await lent.connection.invalidate()
         finally:
-            await self._release(connection)
+            await self._release(lent.connection)
 
     async def _release(self, connection: AsyncConnection) -> None:
         try:

@@ -18,7 +18,7 @@ _AWAY_FOR = 60.0
 """Seconds after which the pool wants to see a connection, however much others want it: it replaces what is old."""
 
 
-class Spare(NamedTuple):
+class Lent(NamedTuple):
     """A connection that is out of the pool, and the driver's side of it."""
 
     connection: AsyncConnection
@@ -31,20 +31,20 @@ class Spares:
     """The one that was used last is taken first."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[float, Spare]] = []
+        self._kept: list[tuple[float, Lent]] = []
         self._looking: asyncio.Task[None] | None = None
 
-    def keep(self, spare: Spare) -> bool:
+    def keep(self, lent: Lent) -> bool:
         """Keep one, on which nothing runs and nothing is open, for whoever comes next; False: it is the pool's turn."""
         now = time.monotonic()
-        if now - spare.left_at >= _AWAY_FOR:
+        if now - lent.left_at >= _AWAY_FOR:
             return False
-        self._kept.append((now, spare))
+        self._kept.append((now, lent))
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), context=Context())
         return True
 
-    def take(self) -> Spare | None:
+    def take(self) -> Lent | None:
         """One of them, if there is any. The server may have closed it."""
         return self._kept.pop()[1] if self._kept else None
 
@@ -62,6 +62,6 @@ class Spares:
 
     async def _hand_back(self, *, before: float) -> None:
         """Those that were kept before a moment."""
-        going = [spare for kept_at, spare in self._kept if kept_at <= before]
+        going = [lent for kept_at, lent in self._kept if kept_at <= before]
         self._kept = [one for one in self._kept if one[0] > before]
-        await asyncio.gather(*(spare.connection.close() for spare in going), return_exceptions=True)
+        await asyncio.gather(*(lent.connection.close() for lent in going), return_exceptions=True)

@@ -80,6 +80,11 @@ async def count_users(c: AsyncConnection, *, wanted: UserFilter) -> int:
     return (await c.execute(select(func.count()).select_from(USERS).where(*_matching(wanted)))).scalar_one()
 
 
+async def find_user_by_subject(c: AsyncConnection, subject: str) -> User | None:
+    """The user whom a JWT's `sub` names."""
+    return (await find_users_by_subject(c, [subject])).get(subject)
+
+
 async def find_users_by_subject(c: AsyncConnection, subjects: Sequence[str]) -> dict[str, User]:
     """The users whom the `sub` of JWTs names."""
     statement = select(USERS).where(USERS.c.subject.in_(subjects))
