@@ -21,6 +21,8 @@ from graphql import (
     GraphQLSyntaxError,
     InlineFragmentNode,
     Lexer,
+    Location,
+    NamedTypeNode,
     NameNode,
     Node,
     OperationDefinitionNode,
@@ -45,7 +47,9 @@ _PLAIN = re.compile(
 _NAME_END = re.compile(r"[A-Za-z0-9_]*+")
 _LINE_END = re.compile(r"\r\n|[\n\r]")
 _KINDS = {kind.value: kind for kind in TokenKind}
-_STRING_GROUP = 3
+_NAME_GROUP, _STRING_GROUP = 1, 3
+_RUN = 50
+"""Tokens that are read at once."""
 _RARE = (TokenKind.COMMENT, TokenKind.EOF)
 
 
@@ -89,23 +93,34 @@ class _QuickLexer(Lexer):
     """The same tokens at the same places."""
 
     def read_next_token(self, start: int) -> Token:
-        """The token that follows, whatever is ignored before it left out."""
-        body = self.source.body
-        match = _PLAIN.match(body, start)
-        if match is None or match.lastindex is None:
+        """The token that follows, whatever is ignored before it left out; plain ones that follow on it hang on it."""
+        body, line, line_start = self.source.body, self.line, self.line_start
+        first = last = None
+        for _ in range(_RUN):
+            match = _PLAIN.match(body, start)
+            if match is None or (group := match.lastindex) is None:
+                break
+            begin, end = match.span(group)
+            value = match.group(group)
+            if group == _NAME_GROUP:
+                kind = TokenKind.NAME
+            elif group == _STRING_GROUP:
+                kind, begin, end = TokenKind.STRING, begin - 1, end + 1
+            else:
+                kind, value = _KINDS[value], None
+            if begin > start and "\n" in (ignored := body[start:begin]):
+                line += ignored.count("\n")
+                line_start = start + ignored.rindex("\n") + 1
+            token = Token(kind, begin, end, line, 1 + begin - line_start, value)
+            if last is None:
+                first = token
+            else:
+                last.next, token.prev = token, last
+            last, start = token, end
+        if first is None:
             return super().read_next_token(start)
-        begin, end = match.span(match.lastindex)
-        value: str | None = match.group(match.lastindex)
-        if match.lastindex == 1:
-            kind = TokenKind.NAME
-        elif match.lastindex == _STRING_GROUP:
-            kind, begin, end = TokenKind.STRING, begin - 1, end + 1
-        else:
-            kind, value = _KINDS[match.group(match.lastindex)], None
-        if begin > start and "\n" in (ignored := body[start:begin]):
-            self.line += ignored.count("\n")
-            self.line_start = start + ignored.rindex("\n") + 1
-        return Token(kind, begin, end, self.line, 1 + begin - self.line_start, value)
+        self.line, self.line_start = line, line_start
+        return first
 
     def read_name(self, start: int) -> Token:
         """A name after something rarer than blanks."""
@@ -136,22 +151,21 @@ class _QuickParser(Parser):
         """The next token. Comments, the end, and one token too many are graphql-core's."""
         lexer = self._lexer
         last = lexer.token
-        if last.kind is not TokenKind.EOF:
-            token = last.next
-            if token is None:
-                token = last.next = lexer.read_next_token(last.end)
-                token.prev = last
-            if token.kind not in _RARE and self._token_counter < self._most_tokens:
-                lexer.last_token, lexer.token = last, token
-                self._token_counter += 1
-                lexer._comment_budget = self._most_tokens - self._token_counter
-                return
-        super().advance_lexer()
+        token = last.next
+        if token is None and last.kind is not TokenKind.EOF:
+            lexer._comment_budget = self._most_tokens - self._token_counter
+            token = last.next = lexer.read_next_token(last.end)
+            token.prev = last
+        if token is None or token.kind in _RARE or self._token_counter >= self._most_tokens:
+            super().advance_lexer()
+            return
+        lexer.last_token, lexer.token = last, token
+        self._token_counter += 1
 
     def parse_name(self) -> NameNode:
         """A name."""
         token = self.expect_token(TokenKind.NAME)
-        return _build(NameNode, value=token.value, loc=self.loc(token))
+        return _build(NameNode, value=token.value, loc=Location(token, token, self._lexer.source))
 
     def parse_field(self) -> FieldNode:
         """Field: Alias? Name Arguments? Directives? SelectionSet?"""
@@ -163,7 +177,7 @@ class _QuickParser(Parser):
             alias, name = name, self.parse_name()
         following = self._lexer.token.kind
         arguments = self.parse_arguments(False) if following is TokenKind.PAREN_L else None
-        directives = self.parse_directives(False)
+        directives = self.parse_directives(False) if self._lexer.token.kind is TokenKind.AT else None
         selection_set = self.parse_selection_set() if self._lexer.token.kind is TokenKind.BRACE_L else None
         return _build(
             FieldNode,
@@ -186,9 +200,26 @@ class _QuickParser(Parser):
         return super().parse_operation_definition()
 
     def parse_fragment_definition(self) -> FragmentDefinitionNode:
-        """A fragment where it is defined."""
+        """FragmentDefinition: Description? fragment FragmentName TypeCondition Directives? SelectionSet"""
         self._count("fragments")
-        return super().parse_fragment_definition()
+        start = self._lexer.token
+        description = self.parse_description()
+        self.expect_keyword("fragment")
+        return _build(
+            FragmentDefinitionNode,
+            description=description,
+            name=self.parse_fragment_name(),
+            variable_definitions=(),
+            type_condition=self.parse_type_condition(),
+            directives=self.parse_directives(False),
+            selection_set=self.parse_selection_set(),
+            loc=self.loc(start),
+        )
+
+    def parse_named_type(self) -> NamedTypeNode:
+        """NamedType: Name"""
+        name = self.parse_name()
+        return _build(NamedTypeNode, name=name, loc=name.loc)
 
     def parse_variable_definition(self) -> VariableDefinitionNode:
         """A variable where it is defined."""
@@ -207,8 +238,14 @@ class _QuickParser(Parser):
 
     def parse_selection_set(self) -> SelectionSetNode:
         """SelectionSet: { Selection* }"""
-        node = super().parse_selection_set()
-        return _build(_KnownByItself, selections=node.selections, loc=node.loc)
+        self._enter_nesting()
+        lexer, start, selections = self._lexer, self._lexer.token, []
+        self.expect_token(TokenKind.BRACE_L)
+        while (kind := lexer.token.kind) is not TokenKind.BRACE_R:
+            selections.append(self.parse_fragment() if kind is TokenKind.SPREAD else self.parse_field())
+        self.advance_lexer()
+        self._nesting_depth -= 1
+        return _build(_KnownByItself, selections=tuple(selections), loc=self.loc(start))
 
 
 def _build(kind: type[_N], **attributes: Any) -> _N:

@@ -71,7 +71,7 @@ def changed(text: str, seed: int) -> str:
     return " ".join(words)
 
 
-@given(st.lists(_PIECES, max_size=40).map("".join))
+@given(st.lists(_PIECES, max_size=120).map("".join))
 @settings(max_examples=200, deadline=None)
 def test_lexer_finds_the_same_tokens_at_the_same_places(text: str) -> None:
     """Kind, value, place, line and column of each; or the same mistake."""
