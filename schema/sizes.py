@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from graphql import (
+    ArgumentNode,
     DocumentNode,
     FieldNode,
     IntValueNode,
@@ -26,8 +27,7 @@ def find_sizes(document: DocumentNode) -> frozenset[str]:
     """The variables that say how long lists are."""
     return frozenset(
         argument.value.name.value
-        for node in fields_of(document)
-        for argument in node.arguments or ()
+        for argument in _arguments_of(document)
         if argument.name.value in SIZE_ARGUMENTS and isinstance(argument.value, VariableNode)
     )
 
@@ -46,16 +46,15 @@ def read_sizes(names: Iterable[str], document: DocumentNode, variables: Mapping[
 def count_values(document: DocumentNode) -> int:
     """How many values stand in the lists and objects among the arguments."""
     number = 0
-    for node in fields_of(document):
-        stack: list[Any] = [argument.value for argument in node.arguments or ()]
-        while stack:
-            value = stack.pop()
-            if isinstance(value, ListValueNode):
-                stack.extend(value.values)
-                number += len(value.values)
-            elif isinstance(value, ObjectValueNode):
-                stack.extend(field.value for field in value.fields)
-                number += len(value.fields)
+    stack: list[Any] = [argument.value for argument in _arguments_of(document)]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, ListValueNode):
+            stack.extend(value.values)
+            number += len(value.values)
+        elif isinstance(value, ObjectValueNode):
+            stack.extend(field.value for field in value.fields)
+            number += len(value.fields)
     return number
 
 
@@ -89,9 +88,14 @@ def selections_of(selection_set: SelectionSetNode | None) -> Iterator[Any]:
             stack.append(getattr(selection, "selection_set", None))
 
 
-def fields_of(document: DocumentNode) -> Iterator[FieldNode]:
-    """Every field that stands anywhere in a document."""
+def _arguments_of(document: DocumentNode) -> Iterator[ArgumentNode]:
+    """The arguments of every field that stands anywhere in a document."""
     for definition in document.definitions:
+        if (
+            definition.loc is not None
+            and "(" not in definition.loc.source.body[definition.loc.start : definition.loc.end]
+        ):
+            continue
         for node in selections_of(getattr(definition, "selection_set", None)):
             if isinstance(node, FieldNode):
-                yield node
+                yield from node.arguments or ()

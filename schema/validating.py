@@ -16,6 +16,7 @@ from graphql import (
     GraphQLSchema,
     Node,
     TypeInfo,
+    UniqueArgumentNamesRule,
     UniqueDirectivesPerLocationRule,
     ValidationContext,
     Visitor,
@@ -29,6 +30,8 @@ from graphql.validation.validate import (
 from graphql.validation.validation_context import NodeWithSelectionSet, VariableUsage, VariableUsageVisitor
 
 _NAMES = ("name", "alias")
+_SUBJECTS = {UniqueArgumentNamesRule: "arguments", UniqueDirectivesPerLocationRule: "directives"}
+"""Rules that look at most nodes, for the sake of few."""
 _ENOUGH = "Too many validation errors, error limit reached. Validation aborted."
 
 
@@ -98,7 +101,8 @@ class _Kind(NamedTuple):
     keys: tuple[str, ...]
     note_enter: Callable[[Any], None] | None
     note_leave: Callable[[], None] | None
-    enter: tuple[tuple[int, _Look], ...]
+    enter: tuple[tuple[int, _Look, str | None], ...]
+    """Each by its visitor's number; the last says without which attribute there is nothing to see."""
     leave: tuple[tuple[int, _Look], ...]
 
 
@@ -112,24 +116,37 @@ class _Pass:
         self._kinds: dict[str, _Kind] = {}
         self._ancestors: list[Any] = []
 
-    def visit(self, node: Node, parent: Any) -> None:
+    def visit(self, node: Node, parent: Any) -> None:  # noqa: PLR0912 — calls of their own would double its price
         """Enter a node, all below it, and leave it; `parent` is the tuple that it stands in, or the node above it."""
         kind = self._kinds.get(node.kind) or self._describe(node.kind)
         ancestors, skipping = self._ancestors, self._skipping
         if kind.note_enter is not None:
             kind.note_enter(node)
         skipped = []
-        for number, look in kind.enter:
-            if not skipping[number]:
-                result = look(node, None, parent, (), ancestors)
-                if result is None:
-                    continue
+        for number, look, subject in kind.enter:
+            if skipping[number] or (subject is not None and not getattr(node, subject)):
+                continue
+            result = look(node, None, parent, (), ancestors)
+            if result is not None:
                 skipping[number] = True
                 if result is SKIP or result is False:
                     skipped.append(number)
 
-        if kind.keys:
-            self._visit_below(node, parent, kind.keys)
+        for key in kind.keys:
+            child = getattr(node, key, None)
+            if not child:
+                continue
+            if parent is not None:
+                ancestors.append(parent)
+            if isinstance(child, tuple):
+                ancestors.append(node)
+                for one in child:
+                    self.visit(one, child)
+                ancestors.pop()
+            else:
+                self.visit(child, node)
+            if parent is not None:
+                ancestors.pop()
 
         for number, look in kind.leave:
             if not skipping[number] and look(node, None, parent, (), ancestors) is BREAK:
@@ -139,33 +156,16 @@ class _Pass:
         if kind.note_leave is not None:
             kind.note_leave()
 
-    def _visit_below(self, node: Node, parent: Any, keys: tuple[str, ...]) -> None:
-        ancestors = self._ancestors
-        if parent is not None:
-            ancestors.append(parent)
-        for key in keys:
-            child = getattr(node, key, None)
-            if not child:
-                continue
-            if isinstance(child, tuple):
-                ancestors.append(node)
-                for one in child:
-                    self.visit(one, child)
-                ancestors.pop()
-            else:
-                self.visit(child, node)
-        if parent is not None:
-            ancestors.pop()
-
     def _describe(self, name: str) -> _Kind:
         keys = tuple(key for key in query_document_keys_to_validate.get(name, ()) if key not in _NAMES)
         enter, leave = [], []
         for number, visitor in enumerate(self._visitors):
             if isinstance(visitor, UniqueDirectivesPerLocationRule) and "directives" not in keys:
-                continue  # it looks at every node, for there are directives at most of them
+                continue  # it looks at every node
             looks = visitor.get_enter_leave_for_kind(name)
             if looks.enter is not None:
-                enter.append((number, looks.enter))
+                subject = next((of for rule, of in _SUBJECTS.items() if isinstance(visitor, rule)), None)
+                enter.append((number, looks.enter, subject if subject in keys else None))
             if looks.leave is not None:
                 leave.append((number, looks.leave))
         note_enter = getattr(self._type_info, f"enter_{name}", None)
