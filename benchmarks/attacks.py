@@ -45,6 +45,7 @@ async def main(endpoints: Endpoints, folder: Path, seconds: float) -> None:
     async with open_container(settings, endpoints) as container:
         token = await make_key(container.backends.database)
     times: dict[str, list[float]] = {}
+    turns: list[float] = []
     answers: dict[str, tuple[int, int]] = {}
     print(f"{os.getloadavg()[0]:.1f} processes want the machine's {os.cpu_count()} cores")
     for _ in range(ROUNDS):
@@ -52,7 +53,9 @@ async def main(endpoints: Endpoints, folder: Path, seconds: float) -> None:
         async with open_container(settings, endpoints) as container, open_api(container) as api:
             await send_to(api.app, "/graphql", token=token, content=b'{"query": "{viewer {id}}"}')
             settle_memory()
+            turns.append(_turn_a_million_times())
             await _attack_each(api.app, token, times, answers)
+    print(f"a million empty turns of Python took {1_000 * statistics.median(turns):.0f} ms of CPU meanwhile")
     _print_times(times, answers)
 
     listener = bind("127.0.0.1", PORT, setting="PORT")
@@ -63,6 +66,14 @@ async def main(endpoints: Endpoints, folder: Path, seconds: float) -> None:
     ):
         settle_memory()
         await _watch_health(token, seconds)
+
+
+def _turn_a_million_times() -> float:
+    """Seconds of CPU: a core that others share may take twice as long over the same work."""
+    began = time.process_time()
+    for _ in range(1_000_000):
+        pass
+    return time.process_time() - began
 
 
 async def _attack_each(
