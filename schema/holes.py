@@ -1,11 +1,11 @@
 """Fills the holes of a rendered page: what Redis or a count over time knows, asked for once for the whole page.
 
-The page is decoded, the values are put in their places, and it is encoded again: a page of fifty posts takes twice as
-long as without holes, where walking down to them as GraphQL does would take twenty times as long.
+The page is cut at its holes and put together again: it is never decoded, and what a hundred places have in common is
+asked for and written once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from resolvers.loaders import Loaders
 from services.domain.accounts import Platform
 from services.domain.moments import write_moment
-from services.domain.selection import TYPENAME, Hole, Selection
+from services.domain.selection import HOLE_COMMA, HOLE_EDGE, TYPENAME, Hole, Selection
 
 LOADED: Mapping[str, Callable[[Loaders, Sequence[Any]], Awaitable[object]]] = {
     "rateLimit": lambda loaders, by: loaders.rate_limits.load((UUID(by[0]), Platform(by[1]))),
@@ -28,34 +28,21 @@ LOADED: Mapping[str, Callable[[Loaders, Sequence[Any]], Awaitable[object]]] = {
 
 async def fill(json: bytes, holes: Sequence[Hole], loaders: Loaders, schema: GraphQLSchema) -> bytes:
     """The same page without holes. Raises what the loaders raise."""
-    page = orjson.loads(json)
-    places = [(hole, owner) for hole in holes for owner in _owners(page, hole.path)]
-    values = await _load({(hole.field, *owner[hole.path[-1]]) for hole, owner in places}, loaders)
-    for hole, owner in places:
-        key = hole.path[-1]
-        owner[key] = _show(values[hole.field, *owner[key]], hole.below, schema)
-    return orjson.dumps(page)
+    pieces = json.split(HOLE_EDGE.encode())
+    places = {place: _read(place, holes) for place in pieces[1::2]}
+    asked = {(hole.field, *by) for hole, by in places.values()}
+    values = dict(zip(asked, await asyncio.gather(*(LOADED[field](loaders, by) for field, *by in asked)), strict=True))
+    shown = {
+        place: orjson.dumps(_show(values[hole.field, *by], hole.below, schema)) for place, (hole, by) in places.items()
+    }
+    pieces[1::2] = [shown[place] for place in pieces[1::2]]
+    return b"".join(pieces)
 
 
-async def _load(asked: set[tuple[str, ...]], loaders: Loaders) -> dict[tuple[str, ...], object]:
-    """Each value once, and all that are of one kind at the same moment."""
-    pending = [LOADED[field](loaders, by) for field, *by in asked]
-    return dict(zip(asked, await asyncio.gather(*pending), strict=True))
-
-
-def _owners(item: Any, path: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The objects that have a hole at the end of a path.
-
-    Where an interface stands for many types, another may show something else under the same name, but never a list:
-    GraphQL holds all that may stand in one place to one shape.
-    """
-    if isinstance(item, list):
-        for member in item:
-            yield from _owners(member, path)
-    elif item is not None and len(path) > 1:
-        yield from _owners(item.get(path[0]), path[1:])
-    elif item is not None and isinstance(item.get(path[0]), list):
-        yield item
+def _read(place: bytes, holes: Sequence[Hole]) -> tuple[Hole, list[str]]:
+    """Which hole it is, and by what its filling is found."""
+    number, *by = place.decode().split(HOLE_COMMA)
+    return holes[int(number)], by
 
 
 def _show(value: Any, selection: Selection | None, schema: GraphQLSchema) -> Any:

@@ -116,15 +116,18 @@ class Question:
     names: tuple[tuple[Kind, UUID] | None, ...] = ()
 
 
+HOLE_EDGE, HOLE_COMMA = "\x1a", "\x1f"
+"""Signs that JSON never holds as they are, not even in its strings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A place in finished JSON that something outside of PostgreSQL fills.
+    """What something outside of PostgreSQL fills: a field of some objects in finished JSON.
 
-    There stands the list of the values by which it is found, or null where nothing is to be shown.
+    In each of its places stands `HOLE_EDGE`, the hole's number among all of the answer, the values by which its filling
+    is found, each after a `HOLE_COMMA`, and `HOLE_EDGE` again.
     """
 
-    path: tuple[str, ...]
-    """The names that lead there from the root; lists on the way stand for all their members."""
     field: str
     """The field's name in the schema."""
     below: Selection

@@ -112,8 +112,6 @@ def _list_values(asked: ListAsked) -> Iterator[tuple[str, Any]]:
 def _write_plan(root: Root, selection: Selection, shapes: Sequence[ListShape], is_confined: bool) -> Plan | None:
     writer = StatementWriter(shapes=shapes, is_confined=is_confined)
     compiled = writer.write(root, selection).compile(dialect=_DIALECT)
-    if len({hole.path for hole in writer.holes}) < len(writer.holes):
-        return None  # objects of different types show different things in holes that look alike
     sql = str(compiled)
     return Plan(
         sql=sql,

@@ -16,6 +16,8 @@ from typing import Any
 from sqlalchemy import Boolean, ColumnElement, Integer, Text, UnaryExpression, cast, func, literal_column
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from services.domain.selection import HOLE_COMMA, HOLE_EDGE
+
 _COMMA: ColumnElement[Any] = literal_column("','")
 _NULL: ColumnElement[Any] = literal_column("'null'")
 _NOTHING: ColumnElement[Any] = literal_column("''")
@@ -63,12 +65,18 @@ def or_null(text: ColumnElement[Any]) -> Json:
 
 def object_of(fields: Iterable[tuple[str, Json]]) -> Json:
     """An object; the names are GraphQL's, which have only letters, digits and underscores."""
-    return _enclosed("{", (Json((f'"{name}":', *json.pieces)) for name, json in fields), "}")
+    pieces: list[str | ColumnElement[Any]] = ["{"]
+    for number, (name, json) in enumerate(fields):
+        pieces += ["," if number else "", f'"{name}":', *json.pieces]
+    return Json((*pieces, "}"))
 
 
-def list_of(values: Iterable[Json]) -> Json:
-    """A list of so many values."""
-    return _enclosed("[", values, "]")
+def hole(number: int, by: Iterable[ColumnElement[Any]]) -> Json:
+    """A place that is filled afterwards (`services.domain.selection.Hole`), by values that are never null."""
+    pieces: list[str | ColumnElement[Any]] = [f"{HOLE_EDGE}{number}"]
+    for column in by:
+        pieces += [HOLE_COMMA, column if isinstance(column.type, Text) else cast(column, Text)]
+    return Json((*pieces, HOLE_EDGE))
 
 
 def gathered(item: ColumnElement[Any], *order: UnaryExpression[Any]) -> Any:
@@ -81,19 +89,14 @@ def list_from(text: ColumnElement[Any]) -> Json:
     return Json(("[", func.coalesce(text, _NOTHING), "]"))
 
 
-def _enclosed(begin: str, members: Iterable[Json], end: str) -> Json:
-    pieces: list[str | ColumnElement[Any]] = [begin]
-    for number, json in enumerate(members):
-        pieces += ["," if number else "", *json.pieces]
-    return Json((*pieces, end))
-
-
 def _may_be_null(column: ColumnElement[Any]) -> bool:
     return getattr(column, "nullable", True)
 
 
 def _literal(text: str) -> ColumnElement[Any]:
-    return literal_column("'" + text.replace("'", "''") + "'")
+    if text.isprintable():
+        return literal_column("'" + text.replace("'", "''") + "'")
+    return literal_column("E'" + "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text) + "'")
 
 
 def _join(texts: list[ColumnElement[Any]]) -> ColumnElement[Any]:

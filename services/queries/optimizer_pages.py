@@ -43,8 +43,7 @@ from services.queries.mappings.fields import Column, Elsewhere, Id, Many, Member
 from services.queries.mappings.lists import Asking, Rows, unseen
 from services.queries.optimizer_json import Json, constant, gathered, list_from, object_of
 
-Path = tuple[str, ...]
-Show = Callable[[str, FromClause, Sequence[Selected], Path], Json]
+Show = Callable[[str, FromClause, Sequence[Selected]], Json]
 """Writes a row that stands in an enclosing FROM as an object of a type."""
 
 _FIRST: ColumnElement[Any] = literal_column("1")
@@ -66,7 +65,6 @@ class PageWriter:
     asking: Asking
     parent: FromClause | None
     """The row to which the list belongs; None for a root."""
-    path: Path
     show: Show
 
     def write(self, selection: Selection) -> Json:
@@ -91,7 +89,7 @@ class PageWriter:
         assert line is not None  # noqa: S101 — for the type checker: whatever else there is makes `write` sum up
         if field.name == "pageInfo":
             info, fields = _below(field).only()
-            return self.show(info, line, fields, (*self.path, field.key))
+            return self.show(info, line, fields)
         return list_from(line.c[f"list_{lists.index(field)}"])
 
     def _sum_up(self, lists: list[Selected], facts: set[str], *, has_info: bool) -> Subquery:
@@ -124,17 +122,16 @@ class PageWriter:
 
     def _gather(self, field: Selected, page: Subquery) -> Any:
         item, fields = _below(field).only()
-        path = (*self.path, field.key)
         write = self._write_edge if field.name == "edges" else self.show
-        return gathered(write(item, page, fields, path).sql(), *self._page_order(page)).filter(*self._is_shown(page))
+        return gathered(write(item, page, fields).sql(), *self._page_order(page)).filter(*self._is_shown(page))
 
-    def _write_edge(self, type_name: str, page: FromClause, fields: Sequence[Selected], path: Path) -> Json:
+    def _write_edge(self, type_name: str, page: FromClause, fields: Sequence[Selected]) -> Json:
         def write(field: Selected) -> Json:
             if field.name == TYPENAME:
                 return constant(type_name)
             if field.name == "cursor":
                 return Json(('"', page.c.page_cursor, '"'))
-            return self.show(self.of, page, _fields(field), (*path, field.key))
+            return self.show(self.of, page, _fields(field))
 
         return object_of((field.key, write(field)) for field in fields)
 

@@ -58,14 +58,14 @@ from services.queries.optimizer_json import (
     Json,
     constant,
     gathered,
+    hole,
     list_from,
-    list_of,
     object_of,
     or_null,
     value,
     word,
 )
-from services.queries.optimizer_pages import PageWriter, Path
+from services.queries.optimizer_pages import PageWriter
 
 _RFC_3339: ColumnElement[Any] = literal_column(r"""'\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'""")
 """With the quotes of a JSON string."""
@@ -95,18 +95,18 @@ class StatementWriter:
             return self._write_many(selection)
         if root is Root.ONE:
             of, _ = selection.only()
-            return self._find(of, bindparam("key", type_=Uuid()), selection, (), as_=func.textsend)
+            return self._find(of, bindparam("key", type_=Uuid()), selection, as_=func.textsend)
         of, name = _ROOT_LISTS[root]
         self._owner = unseen(bindparam("owner", type_=Uuid()))
         place = len(self._shapes) - 1
-        return select(func.textsend(self._write_pages(of, name, self._owner, selection, place=place, path=()).sql()))
+        return select(func.textsend(self._write_pages(of, name, self._owner, selection, place=place).sql()))
 
-    def write_object(self, of: str, row: FromClause, fields: Sequence[Selected], path: Path) -> Json:
+    def write_object(self, of: str, row: FromClause, fields: Sequence[Selected]) -> Json:
         """A row that stands in an enclosing FROM, as an object."""
         self.shown.add(of)
-        return object_of((field.key, self._write_field(of, row, field, (*path, field.key))) for field in fields)
+        return object_of((field.key, self._write_field(of, row, field)) for field in fields)
 
-    def _write_field(self, of: str, row: FromClause, field: Selected, path: Path) -> Json:  # noqa: PLR0911 — a kind, a line
+    def _write_field(self, of: str, row: FromClause, field: Selected) -> Json:  # noqa: PLR0911 — a kind, a line
         if field.name == TYPENAME:
             return constant(of)
         match MAPPINGS[of].fields[field.name]:
@@ -123,55 +123,53 @@ class StatementWriter:
             case Member(column, name):
                 return or_null(cast(row.c[column].op("->")(literal_column(f"'{name}'")), Text))
             case Elsewhere(by):
-                self.holes.append(Hole(path, field.name, _below(field)))
-                return list_of(value(row.c[name]) for name in by)
+                self.holes.append(Hole(field.name, _below(field)))
+                return hole(len(self.holes) - 1, (row.c[name] for name in by))
             case Part() as part:
-                return self._write_part(part, row, _below(field), path)
+                return self._write_part(part, row, _below(field))
             case One(target, by):
-                return self._write_one(target, row.c[by], row, _below(field), path)
+                return self._write_one(target, row.c[by], row, _below(field))
             case Many() as many:
-                return self._write_list(many, row, _below(field), path)
+                return self._write_list(many, row, _below(field))
             case Pages(target, name):
                 assert field.place is not None  # noqa: S101 — for the type checker: lists have arguments
-                return self._write_pages(
-                    target, name, row.c.id, _below(field), place=field.place, path=path, beside=row
-                )
+                return self._write_pages(target, name, row.c.id, _below(field), place=field.place, beside=row)
 
-    def _write_part(self, part: Part, row: FromClause, selection: Selection, path: Path) -> Json:
+    def _write_part(self, part: Part, row: FromClause, selection: Selection) -> Json:
         is_there = row.c[part.unless_null].is_not(None)
         if isinstance(part.of, str):
-            return or_null(case((is_there, self.write_object(part.of, row, selection.by_type[part.of], path).sql())))
+            return or_null(case((is_there, self.write_object(part.of, row, selection.by_type[part.of]).sql())))
         kind = row.c[part.kind or ""]
         return or_null(
             case(
                 *(
                     (
                         is_there & (kind == literal_column(f"'{value}'")),
-                        self.write_object(of, row, selection.by_type[of], path).sql(),
+                        self.write_object(of, row, selection.by_type[of]).sql(),
                     )
                     for value, of in part.of.items()
                 )
             )
         )
 
-    def _write_one(self, of: str, key: ColumnElement[Any], row: FromClause, selection: Selection, path: Path) -> Json:
+    def _write_one(self, of: str, key: ColumnElement[Any], row: FromClause, selection: Selection) -> Json:
         """Where many rows may point to the same few objects, these are looked for among those that were read ahead."""
-        ahead = self._read_ahead(of, selection, path)
-        found = self._find(of, key, selection, path, beside=row).scalar_subquery()
+        ahead = self._read_ahead(of, selection)
+        found = self._find(of, key, selection, beside=row).scalar_subquery()
         if ahead is None:
             return or_null(found)
         known = select(ahead.c.json).where(ahead.c.id == key).correlate(row).scalar_subquery()
         return or_null(func.coalesce(known, found))
 
-    def _read_ahead(self, of: str, selection: Selection, path: Path) -> CTE | None:
+    def _read_ahead(self, of: str, selection: Selection) -> CTE | None:
         """Some objects of a person's, each written once for the whole statement; None where that would not pay."""
         owner = MAPPINGS[of].owner
         if not self._is_below_page or self._owner is None or not isinstance(owner, str) or not is_shallow(selection):
             return None
         row = _table_of(of).alias()
         holes = len(self.holes)
-        json = self.write_object(of, row, selection.by_type[of], path).sql()
-        del self.holes[holes:]  # they are where the objects are found one by one
+        json = self.write_object(of, row, selection.by_type[of]).sql()
+        del self.holes[holes:]  # the same have the same numbers where such objects are found one by one
         read = select(row.c.id, json.label("json")).where(row.c[owner] == self._owner, *self._confine(of, row))
         return read.limit(_MOST_AHEAD).cte().prefix_with("MATERIALIZED")
 
@@ -180,19 +178,18 @@ class StatementWriter:
         of: str,
         key: ColumnElement[Any],
         selection: Selection,
-        path: Path,
         *,
         beside: FromClause | None = None,
         as_: Callable[[ColumnElement[Any]], ColumnElement[Any]] = lambda text: text,
     ) -> Select[Any]:
         """The object with this key; no row where the viewer may not see it."""
         row = _table_of(of).alias()
-        found = select(as_(self.write_object(of, row, selection.by_type[of], path).sql())).select_from(row)
+        found = select(as_(self.write_object(of, row, selection.by_type[of]).sql())).select_from(row)
         return found.where(row.c.id == key, *self._confine(of, row)).correlate(beside)
 
-    def _write_list(self, many: Many, row: FromClause, selection: Selection, path: Path) -> Json:
+    def _write_list(self, many: Many, row: FromClause, selection: Selection) -> Json:
         other = _table_of(many.of).alias()
-        item = self.write_object(many.of, other, selection.by_type[many.of], path).sql().label("json")
+        item = self.write_object(many.of, other, selection.by_type[many.of]).sql().label("json")
         listed = (
             select(item)
             .select_from(other)
@@ -211,13 +208,12 @@ class StatementWriter:
         selection: Selection,
         *,
         place: int,
-        path: Path,
         beside: FromClause | None = None,
     ) -> Json:
         self.shown.add(of)  # also where only its number is
         asking = Asking(place, self._shapes[place])
         writer = PageWriter(
-            of=of, rows=LISTS[name](whose, asking), asking=asking, parent=beside, path=path, show=self.write_object
+            of=of, rows=LISTS[name](whose, asking), asking=asking, parent=beside, show=self.write_object
         )
         was_below, self._is_below_page = self._is_below_page, True
         written = writer.write(selection)
@@ -232,7 +228,7 @@ class StatementWriter:
             *(
                 (
                     named.c.kind == literal_column(f"'{kind}'"),
-                    self._find(of, named.c.key, selection, (), beside=named).scalar_subquery(),
+                    self._find(of, named.c.key, selection, beside=named).scalar_subquery(),
                 )
                 for kind, of in TYPE_OF.items()
             )

@@ -21,7 +21,7 @@ from schema.extensions.error_codes import ErrorCodes
 from schema.extensions.limits import Limits
 from schema.extensions.plan import PLAN_ASKED, PlanTold
 from schema.holes import LOADED
-from services.domain.selection import TYPENAME
+from services.domain.selection import HOLE_COMMA, HOLE_EDGE, TYPENAME
 from services.domain.viewers import Role, Viewer
 from services.queries.mappings import MAPPINGS
 from services.queries.mappings.connections import CONNECTION_FIELDS, EDGE_FIELDS
@@ -229,6 +229,18 @@ async def test_holes_are_told_from_what_others_show_under_their_names(api: Api, 
     assert answer == without_more(await api.data(ask_loaders(document), ada, ids=ids))
     assert answer["nodes"][0] == {"a": {"x": "Tea"}, "c": {"a": {"name": "facebook-api"}}}
     assert answer["nodes"][1]["a"] == {"x": "facebook-api"}
+    assert {step["road"] for step in await road(api, document, ada, ids=ids)} == {"RENDERED"}
+
+
+async def test_holes_are_told_from_texts_that_spell_them(api: Api, ada: Viewer) -> None:
+    """A caption may hold the very signs between which a hole stands."""
+    forged = f"{HOLE_EDGE}0{HOLE_COMMA}facebook{HOLE_EDGE} {HOLE_EDGE}9{HOLE_EDGE}"
+    async with api.services.database.connect() as c:
+        await c.exec_driver_sql("UPDATE posts SET caption = $1", (forged,))
+    document = "{ posts { nodes { caption targets { account { circuitBreaker { name } rateLimit { limit } } } } } }"
+    answer = await api.data(document, ada)
+    assert answer == without_more(await api.data(ask_loaders(document), ada))
+    assert {post["caption"] for post in answer["posts"]["nodes"]} == {forged}
 
 
 def chain(length: int, spreads: int, inside: str = "{}") -> str:
