@@ -40,7 +40,6 @@ def configure_logging(*, log_format: str, level: str = "INFO") -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S", utc=is_json),
         structlog.processors.format_exc_info,
         redact,
@@ -52,7 +51,7 @@ def configure_logging(*, log_format: str, level: str = "INFO") -> None:
     )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": shared,
+        "foreign_pre_chain": [structlog.stdlib.ExtraAdder(), *shared],
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             *(() if is_json else (drop_empty,)),

@@ -7,6 +7,7 @@ import strawberry
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
+from strawberry.types.arguments import StrawberryArgument
 from strawberry.utils.str_converters import to_camel_case
 
 from schema.extensions.error_codes import QuietSchema
@@ -25,6 +26,10 @@ class KnownNames(NameConverter):
     def apply_naming_config(self, name: str) -> str:
         """The name in the schema."""
         return _to_camel_case(name)
+
+    def from_argument(self, argument: StrawberryArgument) -> str:
+        """An argument's name in the schema."""
+        return argument.graphql_name or _to_camel_case(argument.python_name)
 
 
 def build_schema(
