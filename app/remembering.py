@@ -8,7 +8,8 @@ only if it was given within `stale_for` before the database was last heard on an
 keeps both from growing old unnoticed.
 
 Who comes again and again waits for no word: in the second half of the time that it holds, it is asked for anew, with
-those of all others who come at about the same time.
+those of all others who come at about the same time. Those who do wait, wait together: all that come in one turn of the
+loop are asked for in one question, so that a crowd takes no connection per head.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Generic, TypeVar
 
-from services.backends.deadline import deadline_in
+from services.backends.deadline import deadline_in, time_left
 from services.backends.troubles import Trouble
 from services.domain.errors import Overloaded, TimedOut, Unavailable
 
@@ -36,6 +37,8 @@ _PATIENCE = timedelta(seconds=1)
 _GATHERED_FOR = 0.2
 """Seconds for which keys are gathered to be asked for together."""
 _ASKED_TOGETHER = 1_000
+_LONGEST_WAIT = 60.0
+"""Seconds; the database is given up long before."""
 _DATABASE_TROUBLE = (Unavailable, TimedOut, Overloaded)
 
 
@@ -67,13 +70,19 @@ class Remembered(Generic[K, V]):
         self._heard_at = float("-inf")
         self._ahead: set[K] = set()
         self._asking_ahead: asyncio.Task[None] | None = None
+        self._waited_for: set[K] = set()
+        self._next: asyncio.Task[Mapping[K, V]] | None = None
+        """The question that is about to be asked for all these."""
+        self._questions: set[asyncio.Task[Mapping[K, V]]] = set()
         self._trouble = Trouble("auth.not_asked_ahead")
 
     async def close(self) -> None:
         """Ask for nothing more."""
-        if self._asking_ahead is not None:
-            self._asking_ahead.cancel()
-            await asyncio.wait({self._asking_ahead})
+        asking = {*self._questions, *([] if self._asking_ahead is None else [self._asking_ahead])}
+        for task in asking:
+            task.cancel()
+        if asking:
+            await asyncio.wait(asking)
 
     async def get(self, key: K) -> V | None:
         """What was read of `key` a moment ago, or now. Raises what `read` raises where that is not to be believed."""
@@ -85,11 +94,11 @@ class Remembered(Generic[K, V]):
                 self._ask_ahead(key)
             return memory.value
         if memory is None or memory.value is None or not self._is_believed(memory):
-            value = (await self._ask([key])).get(key)
+            value = await self._ask_together(key)
         else:
             try:
                 with deadline_in(_PATIENCE):
-                    value = (await self._ask([key])).get(key)
+                    value = await self._ask_together(key)
             except _DATABASE_TROUBLE:
                 return memory.value
         self._memories.move_to_end(key)
@@ -129,6 +138,28 @@ class Remembered(Generic[K, V]):
             self._trouble.note(error)
         finally:
             self._ahead.clear()
+
+    async def _ask_together(self, key: K) -> V | None:
+        """Ask with all others who come in the same turn of the loop, and wait as long as the caller may."""
+        self._waited_for.add(key)
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask_for_those_who_wait(), context=Context())
+            self._questions.add(self._next)
+            self._next.add_done_callback(self._forget)
+        question = self._next
+        await asyncio.wait({question}, timeout=time_left(_LONGEST_WAIT))
+        if not question.done():
+            raise TimedOut("The database did not say in time who this is.")
+        return question.result().get(key)
+
+    async def _ask_for_those_who_wait(self) -> Mapping[K, V]:
+        keys, self._waited_for, self._next = list(self._waited_for), set(), None
+        return await self._ask(keys)
+
+    def _forget(self, question: asyncio.Task[Mapping[K, V]]) -> None:
+        self._questions.discard(question)
+        if not question.cancelled():
+            question.exception()  # those who still waited were told
 
     async def _ask(self, keys: Sequence[K]) -> Mapping[K, V]:
         asked_at = self._clock()  # before the question: what was asked earlier must not look fresher

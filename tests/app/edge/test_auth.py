@@ -12,9 +12,10 @@ from sqlalchemy import text
 from app.auth import Authenticator
 from app.remembering import Remembered
 from services.backends.database import Database
+from services.backends.deadline import deadline_in
 from services.backends.statements import tally_statements
 from services.domain.credentials import mint_api_key, read_api_key
-from services.domain.errors import Unauthenticated, Unavailable
+from services.domain.errors import TimedOut, Unauthenticated, Unavailable
 from services.domain.viewers import Role, Scope
 from services.queries.users import revoke_key
 from tests.app.edge.conftest import Edge
@@ -170,6 +171,40 @@ async def test_words_about_to_be_old_are_asked_for_together(clock: Clock) -> Non
     await eventually(lambda: not remembered._ahead)
 
     assert questions == [["a", "bb", "ccc"]]
+
+
+async def test_crowd_that_has_to_wait_waits_for_one_question(clock: Clock) -> None:
+    """Forty who were never here, each of whom comes twice; one who leaves takes nobody along, one in a hurry only
+    themselves, and who comes while it is asked asks anew."""
+    questions: list[list[str]] = []
+    may_answer = asyncio.Event()
+
+    async def read(keys: Sequence[str]) -> dict[str, int]:
+        questions.append(sorted(keys))
+        await may_answer.wait()
+        if "broken" in keys:
+            raise Unavailable("The database is away.")
+        return {key: len(key) for key in keys}
+
+    remembered = Remembered[str, int](read, clock=clock)
+    names = [f"{number:02}" for number in range(40)] * 2
+    waiting = [asyncio.create_task(remembered.get(name)) for name in names]
+    with deadline_in(timedelta(milliseconds=50)):
+        hurried = asyncio.create_task(remembered.get("in a hurry"))
+    await eventually(lambda: bool(questions))
+    late = [asyncio.create_task(remembered.get(name)) for name in ("late", "broken")]
+    waiting.pop(0).cancel()
+    with pytest.raises(TimedOut):
+        await hurried
+    await eventually(lambda: len(questions) > 1)
+    may_answer.set()
+
+    assert await asyncio.gather(*waiting) == [2] * 79
+    for task in late:
+        with pytest.raises(Unavailable):
+            await task
+    assert questions == [sorted({*names, "in a hurry"}), ["broken", "late"]]
+    assert not remembered._questions
 
 
 async def test_question_ahead_that_fails_is_asked_again_by_who_needs_it(clock: Clock) -> None:
