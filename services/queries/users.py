@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, bindparam, func, insert, select, update
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.backends.statements import DirectStatement
@@ -21,6 +21,7 @@ NEWEST_FIRST = Keyset(USERS.c.id, None, True, lambda row: Place(row.id))
 _CREDENTIALS = select(
     KEYS.c.id.label("key_id"), KEYS.c.secret_hash, KEYS.c.scope, KEYS.c.expires_at, KEYS.c.revoked_at, USERS
 ).join(USERS, USERS.c.id == KEYS.c.user_id)
+_USERS_BY_SUBJECT = select(USERS).where(USERS.c.subject == any_(bindparam("subjects", type_=ARRAY(Text))))
 _SOME_CREDENTIALS = DirectStatement(_CREDENTIALS.where(KEYS.c.id == any_(bindparam("key_ids", type_=ARRAY(Uuid)))))
 
 
@@ -87,8 +88,8 @@ async def find_user_by_subject(c: AsyncConnection, subject: str) -> User | None:
 
 async def find_users_by_subject(c: AsyncConnection, subjects: Sequence[str]) -> dict[str, User]:
     """The users whom the `sub` of JWTs names."""
-    statement = select(USERS).where(USERS.c.subject.in_(subjects))
-    return {row.subject: user_from(row._mapping) for row in await c.execute(statement)}
+    rows = await c.execute(_USERS_BY_SUBJECT, {"subjects": list(subjects)})
+    return {row.subject: user_from(row._mapping) for row in rows}
 
 
 async def find_credentials(c: AsyncConnection, key_ids: Sequence[UUID]) -> dict[UUID, StoredCredential]:
