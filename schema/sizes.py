@@ -89,7 +89,7 @@ def selections_of(selection_set: SelectionSetNode | None) -> Iterator[Any]:
 
 
 def _arguments_of(document: DocumentNode) -> Iterator[ArgumentNode]:
-    """The arguments of every field that stands anywhere in a document."""
+    """The arguments of every field that stands anywhere in a document; where its text has no bracket, nobody looks."""
     for definition in document.definitions:
         if (
             definition.loc is not None
