@@ -1,7 +1,6 @@
 """A whole Crier in the test's hand: real PostgreSQL and Redis, real clients, a real sandbox, and impatient policies."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -59,6 +58,11 @@ KEY = "a key of the tests that is long enough to be one"
 def now() -> datetime:
     """The real time."""
     return datetime.now(UTC)
+
+
+def _whole_wait() -> float:
+    """The jitter of retries: none. One that happened to wait for nothing would be made before a test has looked."""
+    return 1.0
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,7 @@ class Rig:
         clock: Callable[[], datetime] = now,
     ) -> Publisher:
         """A publisher that waits for nothing."""
-        endings = Endings(now=clock, random=random.random, retry=retry or RetryPolicy(), patience=patience)
+        endings = Endings(now=clock, random=_whole_wait, retry=retry or RetryPolicy(), patience=patience)
         return Publisher(**self._courier(endings, lease_for, providers or self.providers(pacing), clock))
 
     def preparer(
@@ -227,7 +231,7 @@ class Rig:
         lease_for: timedelta = MINUTE,
     ) -> Preparer:
         """A preparer that waits for nothing."""
-        endings = Endings(now=now, random=random.random, retry=RetryPolicy(), patience=MINUTE)
+        endings = Endings(now=now, random=_whole_wait, retry=RetryPolicy(), patience=MINUTE)
         return Preparer(**self._courier(endings, lease_for, providers or self.providers(pacing), now))
 
     def _courier(

@@ -94,9 +94,8 @@ def _may_be_null(column: ColumnElement[Any]) -> bool:
 
 
 def _literal(text: str) -> ColumnElement[Any]:
-    if text.isprintable():
-        return literal_column("'" + text.replace("'", "''") + "'")
-    return literal_column("E'" + "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text) + "'")
+    quoted = text.replace("'", "''")
+    return literal_column(f"'{quoted}'" if text.isprintable() else f"E'{quoted.encode('unicode_escape').decode()}'")
 
 
 def _join(texts: list[ColumnElement[Any]]) -> ColumnElement[Any]:
