@@ -266,7 +266,7 @@ async def test_busy_process_is_no_outage(own_gate: RedisGate) -> None:
 async def test_cancelled_callers_never_leave_their_answer_to_others(own_redis: OwnRedis) -> None:
     """Through a slow network, half of 600 callers cancelled at any moment: each of the others gets its own value."""
     async with FaultyNetwork(host=str(own_redis.socket), delay=0.003) as network:
-        gate = RedisGate(url=f"redis://127.0.0.1:{network.port}", max_connections=5, timeout=timedelta(seconds=2))
+        gate = RedisGate(url=f"redis://127.0.0.1:{network.port}", max_connections=5, timeout=timedelta(seconds=30))
         await gate.run(lambda client: client.mset({f"key:{n}": n for n in range(600)}))
 
         async def read(n: int) -> bytes | str | None:

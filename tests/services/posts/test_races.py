@@ -12,6 +12,8 @@ POSTS = 40
 TRIES = 3
 APART = 0.008
 """Seconds from one cancel to the next: they meet publishing at every stage."""
+EARLY = 8 * APART
+"""Seconds that the cancels are ahead: all posts are due at once and taken at once, and the last ones are too late."""
 
 
 async def test_once_a_cancel_said_yes_nothing_goes_out(rig: Rig) -> None:
@@ -22,8 +24,8 @@ async def test_once_a_cancel_said_yes_nothing_goes_out(rig: Rig) -> None:
         accounts = [await rig.add_account(viewer) for viewer in viewers]
         posts = [await rig.schedule_due(*pair) for pair in zip(viewers, accounts, strict=True)]
 
-        publishing = asyncio.create_task(rig.publish())
         canceling = (cancel(rig, *pair, after=APART * i) for i, pair in enumerate(zip(viewers, posts, strict=True)))
+        publishing = asyncio.create_task(publish(rig, after=EARLY))
         said_yes = await asyncio.gather(*canceling)
         await publishing
 
@@ -31,6 +33,12 @@ async def test_once_a_cancel_said_yes_nothing_goes_out(rig: Rig) -> None:
             assert len(rig.seen(account)) == (0 if is_canceled else 1)
         won, lost = won + sum(said_yes), lost + POSTS - sum(said_yes)
     assert won and lost, "both must happen, or this was no race"
+
+
+async def publish(rig: Rig, *, after: float) -> None:
+    """All that is due then."""
+    await asyncio.sleep(after)
+    await rig.publish()
 
 
 async def cancel(rig: Rig, viewer: Viewer, post: PostState, *, after: float) -> bool:
