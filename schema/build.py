@@ -14,6 +14,7 @@ from schema.extensions.error_codes import QuietSchema
 from schema.extensions.request_timeout import TimedExecutor
 from schema.mutation import Mutation
 from schema.query import Query
+from schema.rendered import open_short_roads
 from schema.scalars import SCALARS
 from schema.subscription import Subscription
 
@@ -38,7 +39,7 @@ def build_schema(
     field_suggestions: bool = True,
 ) -> strawberry.Schema:
     """The schema that is served. Extensions are classes or factories: one of each is made per operation."""
-    return QuietSchema(
+    schema = QuietSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
@@ -48,6 +49,8 @@ def build_schema(
             name_converter=KnownNames(), scalar_map=SCALARS, disable_field_suggestions=not field_suggestions
         ),
     )
+    open_short_roads(schema._schema)
+    return schema
 
 
 def print_schema_text() -> str:

@@ -31,7 +31,6 @@ from schema.operations import (
 )
 from schema.pages import After, Before, Connection, First, Last
 from schema.posts import Post
-from schema.rendered import ACCOUNTS, MANY, ONE, POSTS
 from schema.users import User
 from services.domain.accounts import Account as AccountValue
 from services.domain.accounts import Platform
@@ -63,7 +62,7 @@ class Query:
         """Known already."""
         return info.context.asker.user
 
-    @field(Connection[Post] | None, "The viewer's posts; for operators those of `filter.userId`.", SIGNED_IN, POSTS)
+    @field(Connection[Post] | None, "The viewer's posts; for operators those of `filter.userId`.", SIGNED_IN)
     @staticmethod
     def posts(
         info: Info,
@@ -82,7 +81,7 @@ class Query:
         asked = PostsAsked(read_post_filter(wanted), order_by, page)
         return list_posts(info.context, asked, user_id=None if wanted is None else wanted.user_id)
 
-    @field(Post | None, "One post; null if there is none such of yours.", SIGNED_IN, ONE)
+    @field(Post | None, "One post; null if there is none such of yours.", SIGNED_IN)
     @staticmethod
     async def post(
         info: Info, key: Annotated[strawberry.ID, strawberry.argument(name="id", description="Which post.")]
@@ -94,7 +93,6 @@ class Query:
         Connection[Account] | None,
         "The viewer's accounts in the order of connecting; for operators those of `filter.userId`.",
         SIGNED_IN,
-        ACCOUNTS,
     )
     @staticmethod
     def accounts(
@@ -114,7 +112,7 @@ class Query:
             info.context, read_account_filter(wanted), page, user_id=None if wanted is None else wanted.user_id
         )
 
-    @field(Account | None, "One account; null if there is none such of yours.", SIGNED_IN, ONE)
+    @field(Account | None, "One account; null if there is none such of yours.", SIGNED_IN)
     @staticmethod
     async def account(
         info: Info, key: Annotated[strawberry.ID, strawberry.argument(name="id", description="Which account.")]
@@ -122,7 +120,7 @@ class Query:
         """By loader."""
         return await info.context.loaders.accounts.load(read_id(Kind.ACCOUNT, key))
 
-    @field(Node | None, "Any object; null if there is none such of yours.", SIGNED_IN, ONE)
+    @field(Node | None, "Any object; null if there is none such of yours.", SIGNED_IN)
     @staticmethod
     async def node(
         info: Info, key: Annotated[strawberry.ID, strawberry.argument(name="id", description="Which object.")]
@@ -134,7 +132,6 @@ class Query:
         list[Node | None] | None,
         "Any objects, in the order asked; null in the place of each that is none of yours.",
         SIGNED_IN,
-        MANY,
     )
     @staticmethod
     async def nodes(

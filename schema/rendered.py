@@ -1,7 +1,7 @@
 """The short road: a root field whose answer one statement gives as finished JSON.
 
 Where the optimizer cannot plan what was selected, or whoever fills a hole is away, the field's own resolver answers
-through the loaders, as if this extension were not there; also where it is to refuse the arguments.
+through the loaders, as if there were no other road; also where it is to refuse the arguments, or who asks.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,15 +12,15 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from strawberry.extensions import FieldExtension
+from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema
 
 from resolvers.context import Context
 from resolvers.nodes import MOST_NODES
 from resolvers.rendered import Rendered, render
+from schema.arguments import Arguments
 from schema.documents import PREPARED
 from schema.extensions.plan import note_road
 from schema.holes import fill
-from schema.info import Info
 from schema.selection import Outline, Outlines, read_list, read_lists
 from services.backends.statements import tally_statements
 from services.domain.errors import CrierError, TimedOut
@@ -36,50 +36,62 @@ Ask = Callable[[Context, Given, Selection, Below], Question | None]
 """Makes the question; raises CrierError, or gives None, where the resolver had better answer."""
 
 
-class ShortRoad(FieldExtension):
-    """Answers by one statement where that is possible."""
+class ShortRoad:
+    """Answers by one statement where that is possible, and by the field's own resolver where it is not."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, field: GraphQLField) -> None:
+        assert field.resolve is not None  # noqa: S101 — for the type checker: Strawberry gives every field one
         self._ask = ask
+        self._long_road = field.resolve
+        self._arguments = Arguments(field)
 
-    async def resolve_async(self, next_: Callable[..., object], source: Any, info: Info, **given: Any) -> Any:
+    async def resolve(self, source: Any, info: GraphQLResolveInfo[Context], **given: Any) -> Any:
         """Finished JSON, or what the resolver gives."""
         with tally_statements() as tally:
             rendered = await self._render(info, given)
         counted = {"statements": tally.statements, "rows": tally.rows}
         if rendered is None:
             note_road(info.context, info.path.key, "LOADERS", **counted)
-            result = next_(source, info, **given)
+            result = self._long_road(source, info, **given)
             return await result if isawaitable(result) else result
         note_road(info.context, info.path.key, "RENDERED", **counted, cache=rendered.cache.value)
         return None if rendered.json is None else orjson.Fragment(rendered.json)
 
-    async def _render(self, info: Info, given: Given) -> Rendered | None:
+    async def _render(self, info: GraphQLResolveInfo[Context], given: Given) -> Rendered | None:
         question = self._make_question(info, given)
         rendered = None if question is None else await render(info.context, question)
         if rendered is None or rendered.json is None or not rendered.holes:
             return rendered
         try:
-            json = await fill(rendered.json, rendered.holes, info.context.loaders, info._raw_info.schema)
+            json = await fill(rendered.json, rendered.holes, info.context.loaders, info.schema)
         except TimedOut:
             raise
         except CrierError:
             return None
         return replace(rendered, json=json, holes=())
 
-    def _make_question(self, info: Info, given: Given) -> Question | None:
+    def _make_question(self, info: GraphQLResolveInfo[Context], given: Given) -> Question | None:
         outline = read_outline(info)
         try:
-            return self._ask(info.context, given, outline.selection, tuple(read_lists(outline, info)))
+            lists = tuple(read_lists(outline, info))
+            return self._ask(info.context, self._arguments.read(given), outline.selection, lists)
         except CrierError:
             return None
 
 
-def read_outline(info: Info) -> Outline:
+def open_short_roads(schema: GraphQLSchema) -> None:
+    """Lead each root field that has one over its short road first."""
+    assert schema.query_type is not None  # noqa: S101 — for the type checker
+    for name, ask in _ASKS.items():
+        field = schema.query_type.fields[name]
+        field.resolve = ShortRoad(ask, field).resolve
+
+
+def read_outline(info: GraphQLResolveInfo[Context]) -> Outline:
     """What a root field was asked for; worked out once per document where that is remembered."""
     prepared = info.context.extras.get(PREPARED)
     outlines = Outlines() if prepared is None else prepared.outlines
-    return outlines.read(info._raw_info)
+    return outlines.read(info)
 
 
 def _ask_posts(context: Context, given: Given, selection: Selection, below: Below) -> Question:
@@ -119,7 +131,11 @@ def _whose(context: Context, given: Given) -> UUID:
     return context.whose_list(None if wanted is None else wanted.user_id)
 
 
-POSTS = ShortRoad(_ask_posts)
-ACCOUNTS = ShortRoad(_ask_accounts)
-ONE = ShortRoad(_ask_one)
-MANY = ShortRoad(_ask_many)
+_ASKS: Mapping[str, Ask] = {
+    "posts": _ask_posts,
+    "post": _ask_one,
+    "accounts": _ask_accounts,
+    "account": _ask_one,
+    "node": _ask_one,
+    "nodes": _ask_many,
+}

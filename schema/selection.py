@@ -31,11 +31,9 @@ from graphql import (
     type_from_ast,
 )
 from graphql.execution.values import VariableValues, get_argument_values
-from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.arguments import convert_arguments
 
+from schema.arguments import Arguments
 from schema.conversions import read_account_filter, read_post_filter
-from schema.info import Info
 from services.domain.pages import ask_page
 from services.domain.selection import ListAsked, Selected, Selection
 
@@ -49,7 +47,7 @@ class Outline:
     """What was selected, and where the arguments of lists are written, each at its `Selected.place`."""
 
     selection: Selection
-    arguments: tuple[tuple[GraphQLField, FieldNode], ...]
+    arguments: tuple[tuple[GraphQLField, Arguments, FieldNode], ...]
 
 
 @dataclass(slots=True)
@@ -73,14 +71,11 @@ class Outlines:
         return outline
 
 
-def read_lists(outline: Outline, info: Info) -> Iterator[ListAsked]:
+def read_lists(outline: Outline, info: GraphQLResolveInfo[Any]) -> Iterator[ListAsked]:
     """The arguments of all lists below the root. Raises Refused as their resolvers would."""
-    values = VariableValues({}, info.variable_values)
-    for definition, node in outline.arguments:
-        given = get_argument_values(definition, node, values)
-        declared = definition.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].arguments
-        schema = info.schema
-        yield read_list(convert_arguments(given, declared, schema.schema_converter.scalar_registry, schema.config))
+    values = VariableValues({}, _values(info))
+    for definition, arguments, node in outline.arguments:
+        yield read_list(arguments.read(get_argument_values(definition, node, values)))
 
 
 def read_list(given: Mapping[str, Any]) -> ListAsked:
@@ -115,7 +110,7 @@ class _Walk:
         self._schema: GraphQLSchema = info.schema
         self._fragments: Mapping[str, FragmentDefinitionNode] = info.fragments
         self._variables = VariableValues({}, _values(info))
-        self._arguments: list[tuple[GraphQLField, FieldNode]] = []
+        self._arguments: list[tuple[GraphQLField, Arguments, FieldNode]] = []
 
     def outline(self) -> Outline:
         """The whole of it."""
@@ -137,7 +132,7 @@ class _Walk:
             place = None
             if definition.args:
                 place = len(self._arguments)
-                self._arguments.append((definition, nodes[0]))
+                self._arguments.append((definition, Arguments(definition), nodes[0]))
             below = None
             if is_composite_type(get_named_type(definition.type)):
                 below = self._select(nodes, definition.type)

@@ -54,7 +54,7 @@ class Subscription:
 
 
 def _telling(info: Info) -> Tell[Shown]:
-    context, show = info.context, show_posts(read_outline(info).selection)
+    context, show = info.context, show_posts(read_outline(info._raw_info).selection)
 
     def tell(state: StateRows) -> Shown:
         shown = None if show is None else show(state)
