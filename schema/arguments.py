@@ -17,6 +17,8 @@ from schema.flat_inputs import build_flat, check_leaf, is_flat
 
 Convert = Callable[[Any], Any]
 
+_DECLARATION = GraphQLCoreConverter.DEFINITION_BACKREF
+
 
 class Arguments:
     """How the arguments of one field are read. Raises TypeError for a field whose arguments are no leaves, lists of
@@ -34,9 +36,6 @@ class Arguments:
             python_name, convert = self._declared[name]
             read[python_name] = value if convert is None or value is None else convert(value)
         return read
-
-
-_DECLARATION = GraphQLCoreConverter.DEFINITION_BACKREF
 
 
 def _how(declared: StrawberryArgument) -> tuple[str, Convert | None]:

@@ -13,10 +13,12 @@ from uuid import UUID
 
 import orjson
 from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from resolvers.context import Context
 from resolvers.nodes import MOST_NODES
 from resolvers.rendered import Rendered, render
+from schema.access import Needs
 from schema.arguments import Arguments
 from schema.documents import PREPARED
 from schema.extensions.plan import note_road
@@ -37,13 +39,20 @@ Ask = Callable[[Context, Given, Selection, Below], Question | None]
 
 
 class ShortRoad:
-    """Answers by one statement where that is possible, and by the field's own resolver where it is not."""
+    """Answers by one statement where that is possible, and by the field's own resolver where it is not.
+
+    It stands before whatever extends the resolver, of which it knows who may use the field. Raises TypeError for a
+    field that is extended by anything else.
+    """
 
     def __init__(self, ask: Ask, field: GraphQLField) -> None:
         assert field.resolve is not None  # noqa: S101 — for the type checker: Strawberry gives every field one
         self._ask = ask
         self._long_road = field.resolve
         self._arguments = Arguments(field)
+        self._needs: list[Needs] = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].extensions
+        if not all(isinstance(extension, Needs) for extension in self._needs):
+            raise TypeError("A short road would go past an extension of its field.")
 
     async def resolve(self, source: Any, info: GraphQLResolveInfo[Context], **given: Any) -> Any:
         """Finished JSON, or what the resolver gives."""
@@ -71,8 +80,10 @@ class ShortRoad:
         return replace(rendered, json=json, holes=())
 
     def _make_question(self, info: GraphQLResolveInfo[Context], given: Given) -> Question | None:
-        outline = read_outline(info)
         try:
+            for need in self._needs:
+                need.check(info.context)
+            outline = read_outline(info)
             lists = tuple(read_lists(outline, info))
             return self._ask(info.context, self._arguments.read(given), outline.selection, lists)
         except CrierError:

@@ -1,9 +1,11 @@
 """The short road by itself: what it plans, what it keeps, and where it leaves the answer to the loaders."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
+import strawberry
 from graphql import (
     FieldNode,
     GraphQLInterfaceType,
@@ -13,6 +15,7 @@ from graphql import (
     is_composite_type,
     parse,
 )
+from strawberry.extensions import FieldExtension
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema.build import build_schema
@@ -21,6 +24,7 @@ from schema.extensions.error_codes import ErrorCodes
 from schema.extensions.limits import Limits
 from schema.extensions.plan import PLAN_ASKED, PlanTold
 from schema.holes import LOADED
+from schema.rendered import ShortRoad
 from services.domain.selection import HOLE_COMMA, HOLE_EDGE, TYPENAME
 from services.domain.viewers import Role, Viewer
 from services.queries.mappings import MAPPINGS
@@ -295,3 +299,38 @@ def test_documents_of_the_tests_are_graphql() -> None:
         last = field.selection_set.selections[-1]
         assert isinstance(last, FieldNode)
         assert last.name.value == TYPENAME
+
+
+async def test_whom_a_field_refuses_gets_no_short_road(api: Api, ada: Viewer) -> None:
+    """Whatever the road itself would answer: it stands before the field's own check."""
+    root, asked_by = await api.add_person("Root", role=Role.ADMIN), list[Viewer | None]()
+    schema = build_schema(extensions=[ErrorCodes])
+    assert schema._schema.query_type is not None
+    groups = schema._schema.query_type.fields["accountGroups"]  # operators only
+    groups.resolve = ShortRoad(lambda context, *_: asked_by.append(context.viewer), groups).resolve
+    own = replace(api, schema=schema)
+
+    assert await own.codes("{ accountGroups { platform } }", ada) == ["FORBIDDEN"]
+    assert await own.codes("{ accountGroups { platform } }", None) == ["UNAUTHENTICATED"]
+    assert asked_by == []
+    assert await own.codes("{ accountGroups { platform } }", root) == []
+    assert asked_by == [root]
+
+
+def test_short_road_past_an_extension_is_refused_at_the_start() -> None:
+    """What it does not know could be a check."""
+
+    class Unknown(FieldExtension):
+        def resolve(self, next_: Any, source: Any, info: Any, **given: Any) -> Any:
+            return next_(source, info, **given)
+
+    @strawberry.type
+    class Query:
+        @strawberry.field(extensions=[Unknown()])
+        def number(self) -> int:
+            return 1
+
+    query = strawberry.Schema(Query)._schema.query_type
+    assert query is not None
+    with pytest.raises(TypeError, match="extension"):
+        ShortRoad(lambda *_: None, query.fields["number"])
