@@ -66,7 +66,7 @@ class ShortRoad:
         note_road(info.context, info.path.key, "RENDERED", **counted, cache=rendered.cache.value)
         return None if rendered.json is None else orjson.Fragment(rendered.json)
 
-    async def _render(self, info: GraphQLResolveInfo[Context], given: Given) -> Rendered | None:
+    async def _render(self, info: GraphQLResolveInfo[Context], given: Mapping[str, Any]) -> Rendered | None:
         question = self._make_question(info, given)
         rendered = None if question is None else await render(info.context, question)
         if rendered is None or rendered.json is None or not rendered.holes:
@@ -79,7 +79,7 @@ class ShortRoad:
             return None
         return replace(rendered, json=json, holes=())
 
-    def _make_question(self, info: GraphQLResolveInfo[Context], given: Given) -> Question | None:
+    def _make_question(self, info: GraphQLResolveInfo[Context], given: Mapping[str, Any]) -> Question | None:
         try:
             for need in self._needs:
                 need.check(info.context)
