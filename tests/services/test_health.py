@@ -239,11 +239,11 @@ async def test_check_that_hangs_is_reported_and_not_begun_again(rig: Rig) -> Non
         return await original()
 
     rig.health._checks["pool"] = (stuck, DEGRADED)
-    looks = [await rig.look() for _ in range(3)]
-    for checks in looks:
+    for _ in range(3):
+        checks = await rig.look()
         assert checks["pool"].status is DEGRADED
         assert "no answer within 0.5 s" in (checks["pool"].detail or "")
-    assert OK in {checks["redis"].status for checks in looks}  # a busy machine may hold one look up as long
+        assert checks["redis"].status is OK
     assert begun == 1
     released.set()
     await asyncio.sleep(0)
