@@ -8,8 +8,9 @@ from app.api import open_api
 from app.complaints import Complaint
 from app.demo import DemoTokens, ensure_demo
 from app.endpoints import Endpoints
+from app.memory import settle_memory
 from app.processes import endpoints_of, open_container, run_loop, sandbox_of, start_logging
-from app.serving import bind, serving, settle_memory
+from app.serving import bind, serving
 from app.settings import Settings, milliseconds
 from app.shutdown import stop_on_signals
 

@@ -16,9 +16,10 @@ from app.endpoints import Endpoints
 from app.foundations import utc_now
 from app.keyring import find_secret_keys
 from app.log import configure_logging
+from app.memory import settle_memory
 from app.parts import PLAIN, Parts
 from app.revisions import check_revision, check_road
-from app.serving import bind, serving, settle_memory
+from app.serving import bind, serving
 from app.settings import Settings, milliseconds
 from app.shutdown import LastWords, stop_on_signals
 from services.domain.health import HealthStatus

@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import errno
-import gc
 import os
 import socket
 import struct
@@ -101,14 +100,6 @@ async def serving(
     finally:
         server.should_exit = True
         await task
-
-
-def settle_memory() -> None:
-    """Take what was loaded at start out of the garbage collector's sight: to look through it takes a tenth of a second,
-    in which nothing is answered, and finds nothing. What is made from here on is looked at less often, and together."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)
 
 
 def _family(host: str) -> socket.AddressFamily:

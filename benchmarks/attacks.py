@@ -23,9 +23,10 @@ from starlette.types import ASGIApp
 from app.api import open_api
 from app.embedded import EmbeddedServers, Endpoints
 from app.log import configure_logging
+from app.memory import settle_memory
 from app.migrating import migrate_database
 from app.processes import open_container
-from app.serving import bind, serving, settle_memory
+from app.serving import bind, serving
 from app.settings import Settings
 from benchmarks.attack_bodies import attack_bodies
 from benchmarks.edge import make_key, send_to
