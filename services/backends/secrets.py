@@ -11,11 +11,11 @@ random, which is sound for 2^32 secrets per key (NIST SP 800-38D, 8.3); rotation
 
 import secrets
 from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+if TYPE_CHECKING:
+    from services.backends.ciphers import Cipher
 
 _VERSION = b"\x01"
 _NAME_BYTES = 4
@@ -33,8 +33,7 @@ class SecretBox:
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys or not all(keys):
             raise ValueError("SecretBox needs at least one key, and none may be empty")
-        self._ciphers = {_derive(key, b"name", _NAME_BYTES): AESGCM(_derive(key, b"key", 32)) for key in keys}
-        self._current = next(iter(self._ciphers))
+        self._keys = tuple(keys)
 
     def seal(self, text: str, *, place: str) -> bytes:
         """Encrypt for one place, written `table|row|column`."""
@@ -45,25 +44,30 @@ class SecretBox:
     def open(self, blob: bytes, *, place: str) -> str:
         """Decrypt what was sealed for this place. Raises SecretDamaged."""
         header, nonce = blob[:_HEADER_BYTES], blob[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
-        cipher = self._ciphers.get(header[len(_VERSION) :])
         if not header.startswith(_VERSION) or len(nonce) < _NONCE_BYTES:
             raise SecretDamaged(f"the secret at {place} is in no format we know")
+        cipher = self._ciphers.get(header[len(_VERSION) :])
         if cipher is None:
             raise SecretDamaged(f"the secret at {place} was sealed with a key that is not configured")
-        try:
-            return cipher.decrypt(nonce, blob[_HEADER_BYTES + _NONCE_BYTES :], _bound(header, place)).decode()
-        except InvalidTag:
-            raise SecretDamaged(f"the secret at {place} was sealed for another place, or altered") from None
+        text = cipher.decrypt(nonce, blob[_HEADER_BYTES + _NONCE_BYTES :], _bound(header, place))
+        if text is None:
+            raise SecretDamaged(f"the secret at {place} was sealed for another place, or altered")
+        return text.decode()
 
     def needs_rotation(self, blob: bytes) -> bool:
         """Whether another key than the first sealed this."""
         return blob[:_HEADER_BYTES] != _VERSION + self._current
 
+    @cached_property
+    def _ciphers(self) -> dict[bytes, "Cipher"]:
+        from services.backends.ciphers import Cipher  # a process that seals and opens nothing need not carry it
 
-def _derive(key: str, purpose: bytes, length: int) -> bytes:
-    return HKDF(algorithm=SHA256(), length=length, salt=None, info=b"crier secret box 1 " + purpose).derive(
-        key.encode()
-    )
+        ciphers = [Cipher(key, name_bytes=_NAME_BYTES) for key in self._keys]
+        return {cipher.name: cipher for cipher in ciphers}
+
+    @property
+    def _current(self) -> bytes:
+        return next(iter(self._ciphers))
 
 
 def _bound(header: bytes, place: str) -> bytes:

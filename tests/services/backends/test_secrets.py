@@ -59,7 +59,7 @@ def test_errors_hold_no_secret() -> None:
         NEW.open(sealed, place="elsewhere")
     assert "very secret" not in repr(caught.value)
     assert "old key" not in repr(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("keys", [[], [""], ["good", ""]])
