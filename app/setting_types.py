@@ -5,7 +5,6 @@ from typing import Annotated
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import NoDecode
 
 from services.backends.redis_pools import check_url as check_redis_url
 
@@ -88,6 +87,6 @@ MediaPlace = Annotated[str, AfterValidator(_check_store)]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_drive_by_asyncpg)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis)]
-Secrets = Annotated[tuple[str, ...], NoDecode, AfterValidator(_check_secrets)]
-Origins = Annotated[tuple[str, ...], NoDecode, AfterValidator(_check_origins)]
+Secrets = Annotated[tuple[str, ...], AfterValidator(_check_secrets)]
+Origins = Annotated[tuple[str, ...], AfterValidator(_check_origins)]
 """Several values in one variable, separated by commas."""

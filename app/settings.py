@@ -3,14 +3,16 @@
 A `.env` file beside the process works too; what the environment says goes first.
 """
 
+import os
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from app.complaints import Complaint
 from app.setting_types import (
@@ -49,12 +51,10 @@ class SettingsError(Complaint):
     """The environment holds a value that Crier cannot use; the message names it."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be set; names are the variables' own, in lower case."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     environment: Environment = Environment.DEVELOPMENT
     host: str = "127.0.0.1"
@@ -207,10 +207,10 @@ class Settings(BaseSettings):
         return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def read_settings(**overrides: Any) -> Settings:
+def read_settings() -> Settings:
     """The settings of this process. Raises `SettingsError` naming each variable that is wrong."""
     try:
-        return Settings(**overrides)
+        return Settings.model_validate(_named(dotenv_values(".env")) | _named(os.environ))
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
@@ -218,6 +218,12 @@ def read_settings(**overrides: Any) -> Settings:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{name}: {message}" if name else message)
         raise SettingsError("; ".join(lines)) from None
+
+
+def _named(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """Those of ours that hold anything."""
+    values = {variable.lower(): value for variable, value in variables.items() if value}
+    return {name: values[name] for name in Settings.model_fields if name in values}
 
 
 def _reachable(host: str) -> str:

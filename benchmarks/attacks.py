@@ -42,7 +42,7 @@ SHOWN = 12
 async def main(endpoints: Endpoints, folder: Path, seconds: float) -> None:
     """Prices, then health under attack."""
     await migrate_database(endpoints.database_url)
-    settings = Settings(_env_file=None, data_dir=folder, api_budget=10**9)
+    settings = Settings(data_dir=folder, api_budget=10**9)
     async with open_container(settings, endpoints) as container:
         token = await make_key(container.backends.database)
     times: dict[str, list[float]] = {}

@@ -77,7 +77,7 @@ async def send_to(app: ASGIApp, path: str, *, token: str = "", content: bytes | 
 async def main(endpoints: Endpoints, folder: Path) -> None:
     """Errors on several roads, and both health endpoints."""
     await migrate_database(endpoints.database_url)
-    async with open_container(Settings(_env_file=None, data_dir=folder), endpoints) as container:
+    async with open_container(Settings(data_dir=folder), endpoints) as container:
         token = await make_key(container.backends.database)
         async with open_api(container) as api:
             bodies = {

@@ -299,7 +299,7 @@ def _settings(folder: Path, endpoints: Endpoints, port: int) -> dict[str, str]:
 
 
 def _read(settings: dict[str, str]) -> Settings:
-    return Settings(_env_file=None, **{name.lower(): value for name, value in settings.items()})  # type: ignore[arg-type]
+    return Settings(**{name.lower(): value for name, value in settings.items()})  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class Watcher(asyncio.Protocol):
 async def main(endpoints: Endpoints, folder: Path, viewers: int) -> None:
     """Watchers in, posts changed, figures out."""
     await migrate_database(endpoints.database_url)
-    async with open_container(Settings(_env_file=None, data_dir=folder), endpoints) as container:
+    async with open_container(Settings(data_dir=folder), endpoints) as container:
         tokens, posts = await _make_viewers(container.backends.database, viewers)
         async with _serving(endpoints, folder) as server:
             warm = [await _watch(tokens[0]) for _ in range(2)]

@@ -357,7 +357,7 @@ def settings_for(sandbox: RunningSandbox, *, folder: Path, **settings: Any) -> S
     """The defaults, on these servers."""
     port = httpx.URL(sandbox.url).port
     given: dict[str, Any] = {"data_dir": folder, "sandbox_port": port, "db_pool_min": 1, "secret_keys": (KEY,)}
-    return Settings(_env_file=None, **given, **settings)  # type: ignore[call-arg] # pydantic's own argument
+    return Settings(**given, **settings)
 
 
 class Refusal:

@@ -46,7 +46,7 @@ def test_what_has_no_part_in_answers_leaves_the_mark(root: Path, name: str) -> N
 async def test_what_is_cached_belongs_to_this_very_code(database_url: str, redis_url: str, tmp_path: Path) -> None:
     """The mark is in the keys of the running product."""
     endpoints = Endpoints(database_url=database_url, redis_url=redis_url)
-    async with open_backends(Settings(_env_file=None, data_dir=tmp_path), endpoints) as backends:
+    async with open_backends(Settings(data_dir=tmp_path), endpoints) as backends:
         await backends.cache.get_or_set("key", _value, resolver="test", viewer=None, scope=CacheScope.PUBLIC)
         assert len(await backends.gate.client.keys(f"crier:cache:{code_mark()}:*")) == 1
         await backends.gate.client.flushdb()

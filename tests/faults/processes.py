@@ -155,7 +155,7 @@ class Mortal:
 def _work(order: Order, clock_ahead: Any, told_id: Any) -> None:
     _settle_in(order.log)
     configure_logging(log_format="json")
-    settings = Settings(_env_file=None, **order.settings)  # type: ignore[call-arg] # pydantic's own argument
+    settings = Settings(**order.settings)
 
     def now() -> datetime:
         return utc_now() + timedelta(seconds=clock_ahead.value)

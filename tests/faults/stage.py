@@ -197,7 +197,7 @@ async def set_stage(
         endpoints = servers.endpoints if direct else behind
         order = Order(chosen, endpoints, servers.folder / "workers.log", servers.folder / "deaths", wiring)
 
-        own = Settings(_env_file=None, **{**chosen, "sandbox_port": sandbox_port})  # type: ignore[call-arg] # pydantic's own argument
+        own = Settings(**{**chosen, "sandbox_port": sandbox_port})
         backends = await stack.enter_async_context(open_backends(own, servers.endpoints))
         container = wiring(own, servers.endpoints, (KEY,), backends)
         rig = Rig(container, servers.sandbox, new_id())  # type: ignore[arg-type] # the rig needs no more than the hand
