@@ -46,8 +46,8 @@ schema: setup ## Write the schema's snapshot anew
 docs: setup ## Write the GraphQL contract as a page to read, artefacts/reference/index.html
 	@$(BIN)/python -m app docs
 
-bench: setup-dev ## Ask pages and posts of Crier, of an ORM and of hand-written SQL in turn, and print the ratios
-	@$(BIN)/python -m benchmarks.pages
+bench: setup-dev .shipped/stamp ## Ask pages and posts of Crier, of an ORM and of hand-written SQL in turn, and print the ratios
+	@$(BIN)/python -m benchmarks.pages --python .shipped/bin/python
 
 load: setup-dev ## Load one API process, then two, until the objective breaks; prints the knee
 	@$(BIN)/python -m benchmarks.load
@@ -63,7 +63,7 @@ lock: setup-dev ## Resolve the dependencies anew, with hashes
 		--no-annotate --quiet --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove what the targets above made, but for data
-	rm -rf .venv .assets tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .shipped .assets tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A stamp is as new as the lock file that was installed.
 setup: .venv/run.stamp .assets/stamp
@@ -83,6 +83,13 @@ setup-dev: .venv/dev.stamp .assets/stamp tests/clients/node_modules/.stamp
 	@echo "Installing the pinned dependencies …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@ .venv/run.stamp
+
+# What is shipped and nothing else: libraries load others where they find them, structlog Rich for one.
+.shipped/stamp: requirements.lock | .venv/pyvenv.cfg
+	@echo "Installing what is shipped …"
+	@$(PYTHON) -m venv .shipped
+	@.shipped/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
 
 .assets/stamp: $(shell find app/pages -type f) | .venv/run.stamp
 	@$(BIN)/python -m app.assets && touch $@ || echo "Crier runs without its browser pages for now."

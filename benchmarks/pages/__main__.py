@@ -5,7 +5,9 @@ Each figure is the median over interleaved rounds; ratios are of requests per se
 
 import argparse
 import itertools
+import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from benchmarks.pages.report import Figures, Report
 from benchmarks.pages.servers import Server, cpu_of
 
 GROWTH_REQUESTS = 100_000
+SETTLES_WITHIN = 65
+"""Seconds: a process gives memory back once a minute."""
 
 
 def main() -> None:
@@ -33,6 +37,9 @@ def main() -> None:
     options.add_argument("--only", default="ABCDEFG", help="letters of the questions")
     options.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument(
+        "--python", default=sys.executable, help="Crier's: of an environment with what is shipped alone"
+    )
     chosen = options.parse_args()
     questions = [question for question in QUESTIONS if question.letter in chosen.only]
     with ExitStack() as stack:
@@ -44,7 +51,7 @@ def main() -> None:
         people = uvloop.run(fill(url))
         contenders = [
             stack.enter_context(servers.by_hand(url)),
-            stack.enter_context(servers.crier(url, own.redis_url, folder)),
+            stack.enter_context(servers.crier(url, own.redis_url, folder, python=chosen.python)),
             stack.enter_context(servers.by_orm(url)),
         ]
         report = Report(contenders)
@@ -116,6 +123,8 @@ def print_growth(server: Server, people: list[Person]) -> None:
                 uvloop.run(run_load(server.port, question.requests(people), connections=16, seconds=per_round))
             )
         print(f"  after {asked:7} more requests: {server.megabytes():.0f}", flush=True)
+    time.sleep(SETTLES_WITHIN)
+    print(f"  {SETTLES_WITHIN} s later: {server.megabytes():.0f}", flush=True)
 
 
 def _postgres() -> psutil.Process:

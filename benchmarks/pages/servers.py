@@ -37,8 +37,9 @@ class Server:
 
 
 @contextmanager
-def crier(database_url: str, redis_url: str, folder: Path) -> Iterator[Server]:
-    """As shipped, in production mode: keys, limits, budgets, codes and logs on; the budget is one that lasts."""
+def crier(database_url: str, redis_url: str, folder: Path, *, python: str) -> Iterator[Server]:
+    """As shipped, in production mode: keys, limits, budgets, codes and logs on; the budget is one that lasts. `python`
+    is of an environment with what is shipped."""
     settings = {
         "ENVIRONMENT": "production",
         "DATABASE_URL": database_url,
@@ -47,14 +48,14 @@ def crier(database_url: str, redis_url: str, folder: Path) -> Iterator[Server]:
         "API_BUDGET": "1000000000",
         "DATA_DIR": str(folder),
     }
-    with _running("crier", ["-m", "app", "serve"], settings) as server:
+    with _running("crier", [python, "-m", "app", "serve"], settings) as server:
         yield server
 
 
 @contextmanager
 def by_hand(database_url: str) -> Iterator[Server]:
     """The limit."""
-    command = [*_UVICORN, "warning", "benchmarks.pages.by_hand:create_app"]
+    command = [sys.executable, *_UVICORN, "warning", "benchmarks.pages.by_hand:create_app"]
     with _running("by hand", command, {"DATABASE_URL": database_url}) as server:
         yield server
 
@@ -62,7 +63,7 @@ def by_hand(database_url: str) -> Iterator[Server]:
 @contextmanager
 def by_orm(database_url: str) -> Iterator[Server]:
     """The usual way."""
-    command = [*_UVICORN, "warning", "benchmarks.pages.by_orm:create_app"]
+    command = [sys.executable, *_UVICORN, "warning", "benchmarks.pages.by_orm:create_app"]
     with _running("ORM", command, {"DATABASE_URL": database_url}) as server:
         yield server
 
@@ -80,7 +81,7 @@ def _running(name: str, command: list[str], settings: dict[str, str]) -> Iterato
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {"PATH": os.environ["PATH"], "PORT": str(port), "UVICORN_PORT": str(port), **settings}
-    with subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             os.sched_setaffinity(process.pid, {_CORE})
             _wait_for(port, process)
