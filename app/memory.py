@@ -5,7 +5,7 @@ import ctypes
 import gc
 from collections.abc import Callable
 
-_GIVES_BACK_EVERY = 60.0
+_GIVES_BACK_EVERY = 15.0
 """Seconds."""
 
 
