@@ -24,7 +24,7 @@ from app.media import Media
 from app.metrics import metrics_routes
 from app.options import EdgeOptions
 from app.reference import reference_routes
-from app.settings import Settings, milliseconds
+from app.settings import Settings, SettingsError, milliseconds
 from app.streams import OpenStreams
 from app.trusted import read_trusted
 from app.versions import VERSION
@@ -38,6 +38,7 @@ from services.domain.health import HealthStatus
 from services.domain.limits import BUDGET_SPAN
 from services.guards.api_budget import ApiBudget
 from services.guards.failures import FailedAttempts
+from services.uploads.service import UploadService
 
 if TYPE_CHECKING:
     from app.jwts import JwtVerifier
@@ -74,7 +75,7 @@ class Api:
 async def open_api(container: Container, *, demo_token: str | None = None) -> AsyncIterator[Api]:
     """The whole API. `demo_token` is filled into GraphiQL for browsers on this machine."""
     settings = container.settings
-    uploads = container.uploads  # opened now: a media store that cannot be used is an error at start
+    uploads = open_uploads(container)
     options = edge_options(settings)
     metrics = container.metrics
     authenticator = Authenticator(
@@ -122,6 +123,14 @@ async def open_api(container: Container, *, demo_token: str | None = None) -> As
             yield Api(app, streams, running, container)
     finally:
         await authenticator.close()
+
+
+def open_uploads(container: Container) -> UploadService:
+    """Files that people send; a place for them that cannot be used is an error at start. Raises SettingsError."""
+    try:
+        return container.uploads
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"MEDIA_STORE: {error}") from error
 
 
 @asynccontextmanager

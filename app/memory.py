@@ -18,10 +18,10 @@ def settle_memory() -> None:
     gc.set_threshold(50_000, 50, 1_000)
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
-        keep_giving_back(trim, every=_GIVES_BACK_EVERY)
+        _keep_giving_back(trim, every=_GIVES_BACK_EVERY)
 
 
-def keep_giving_back(trim: Callable[[int], int], *, every: float) -> None:
+def _keep_giving_back(trim: Callable[[int], int], *, every: float) -> None:
     """Call glibc's malloc_trim every so many seconds, while the event loop runs.
 
     By itself glibc keeps for good what is free between pieces in use: after a burst of large pages that is a tenth of a

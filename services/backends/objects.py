@@ -38,7 +38,7 @@ class ObjectStore:
         """
         parts = urlsplit(place)
         if parts.scheme == "s3":
-            store = _open_s3(place, parts)  # now, though nobody needs it yet: a mistake in it is one to know at start
+            store = _open_s3(parts)  # now, though nobody needs it yet: a mistake in it is one to know at start
             return cls(lambda: store)
         if parts.scheme in ("", "file"):
             folder = Path(parts.path).absolute()
@@ -76,21 +76,22 @@ def _open_folder(folder: Path) -> "LocalStore":
     return LocalStore(folder)
 
 
-def _open_s3(place: str, parts: SplitResult) -> "S3Store":
+def _open_s3(parts: SplitResult) -> "S3Store":
     from obstore.exceptions import BaseError
     from obstore.store import S3Store
 
+    bucket = f"s3://{parts.netloc}{parts.path}"  # all that an error may show: an option may be a secret
     options = dict(parse_qsl(parts.query))
     allow_http = options.get("endpoint", "").startswith("http://")
     try:
         return S3Store.from_url(
-            f"s3://{parts.netloc}{parts.path}",
+            bucket,
             config=options,  # type: ignore[arg-type] # a bad name is refused at run time
             client_options={"allow_http": allow_http},
             retry_config={"max_retries": MOST_RETRIES, "retry_timeout": RETRY_TIME},
         )
     except BaseError as error:
-        raise ValueError(f"{place}: {error}") from error
+        raise ValueError(f"{bucket}: {error}") from error
 
 
 async def _pieces(found: "GetResult") -> AsyncIterator[bytes]:

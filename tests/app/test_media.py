@@ -3,7 +3,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
+from app.api import open_uploads
 from app.bodies import received_file
 from app.faults import BadRequest, fault_response
 from app.media import Media
+from app.settings import SettingsError
 from services.domain.errors import CrierError, Unauthenticated
 from services.domain.ids import Kind, decode_id_of
 from services.domain.viewers import Scope, Viewer
 from tests.media_files import a_picture, a_video
+from tests.rig import Rig
 from tests.serving import Serve
 from tests.uploading import Uploading, uploading
 
@@ -348,3 +351,15 @@ async def test_body_that_breaks_off_leaves_nothing(site: Site) -> None:
 
     assert (await site.upload(a_picture()))["kind"] == "IMAGE"
     assert len(site.up.files()) == 1
+
+
+@pytest.mark.parametrize("place", ["{folder}/file", "{folder}/file/media", "s3://bucket?nonsense=hidden"])
+async def test_place_that_cannot_be_used_is_an_error_at_start(rig: Rig, tmp_path: Path, place: str) -> None:
+    """It names the variable, and shows nothing that may be a secret."""
+    (tmp_path / "file").touch()
+    settings = rig.container.settings.model_copy(update={"media_store": place.format(folder=tmp_path)})
+
+    with pytest.raises(SettingsError, match=r"^MEDIA_STORE: ") as caught:
+        open_uploads(replace(rig.container, settings=settings))
+
+    assert "hidden" not in str(caught.value)
