@@ -108,8 +108,9 @@ class FreezeUntilOvertaken:
     route: str
 
     async def strike(self, stage: Stage, cast: Cast) -> None:
-        """Hold the answer back until it stands still, and let it go on when something can be seen."""
-        stage.sandbox.arm(self.route, when="after", action="delay", seconds=0.3)
+        """Hold the answer back until it stands still, longer than a busy machine takes to tell us of the request, and
+        let it go on when something can be seen."""
+        stage.sandbox.arm(self.route, when="after", action="delay", seconds=1.5)
         await _asked(stage, self.route)
         frozen = await _holders(stage)
         for worker in frozen:
