@@ -30,7 +30,10 @@ NEITHER_NEEDS = (
     "cryptography.hazmat",  # nobody's token was sealed or opened
     "obstore",  # nobody has sent a file
     "opentelemetry.context",  # redis-py would load all of it by itself
+    "opentelemetry.exporter",
+    "opentelemetry.sdk.trace",
     "PIL",  # nobody has sent a picture
+    "typer",
 )
 
 
